@@ -19,11 +19,43 @@ export interface Strided {
 }
 
 export type UnaryName =
-  | 'neg' | 'abs' | 'exp' | 'log' | 'log1p' | 'expm1' | 'sqrt' | 'rsqrt' | 'square' | 'reciprocal' | 'sin' | 'cos' | 'tanh'
-  | 'erf' | 'sign' | 'floor' | 'ceil' | 'round' | 'relu' | 'sigmoid' | 'softplus' | 'isNaN';
+  | 'neg'
+  | 'abs'
+  | 'exp'
+  | 'log'
+  | 'log1p'
+  | 'expm1'
+  | 'sqrt'
+  | 'rsqrt'
+  | 'square'
+  | 'reciprocal'
+  | 'sin'
+  | 'cos'
+  | 'tanh'
+  | 'erf'
+  | 'sign'
+  | 'floor'
+  | 'ceil'
+  | 'round'
+  | 'relu'
+  | 'sigmoid'
+  | 'softplus'
+  | 'isNaN';
 
 export type BinaryName =
-  | 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge';
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'pow'
+  | 'maximum'
+  | 'minimum'
+  | 'eq'
+  | 'ne'
+  | 'lt'
+  | 'le'
+  | 'gt'
+  | 'ge';
 
 /** How windows lie over the spatial axes; every list has one entry per spatial axis. */
 export interface WindowGeometry {
