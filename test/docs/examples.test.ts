@@ -1,0 +1,35 @@
+/** Every example of the documentation runs, and shows what it says it shows. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { type Block, blocksOfMarkdown, blocksOfSource } from './blocks.ts';
+import { runBlock } from './run.ts';
+import { typeErrors } from './types.ts';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const filesUnder = (folder: string, ending: string, recursive: boolean): string[] =>
+  existsSync(join(root, folder))
+    ? readdirSync(join(root, folder), { recursive, encoding: 'utf8' })
+        .filter((name) => name.endsWith(ending) && !name.startsWith('api'))
+        .map((name) => join(folder, name))
+        .sort()
+    : [];
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+const blocks: Block[] = [
+  ...['README.md', ...filesUnder('docs', '.md', false)].flatMap((path) => blocksOfMarkdown(path, read(path))),
+  ...filesUnder('src', '.ts', true).flatMap((path) => blocksOfSource(path, read(path))),
+];
+
+describe('the examples of the documentation', () => {
+  it.each(blocks.filter(({ run }) => run).map((block) => [`${block.path}:${block.line}`, block] as const))(
+    'run and show what they say: %s',
+    async (_, block) => {
+      await runBlock(block);
+    },
+  );
+
+  it('have no type errors', { timeout: 120_000 }, () => {
+    expect(typeErrors(root, blocks)).toEqual([]);
+  });
+});
