@@ -1,0 +1,121 @@
+/** Bundlers take the package as it is, and leave out what a program does not use. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import * as esbuild from 'esbuild';
+import { rollup } from 'rollup';
+import { build as viteBuild } from 'vite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Consumer, makeConsumer, root } from './consumer.ts';
+import { core, nothing, training } from './programs.ts';
+
+let consumer: Consumer;
+beforeAll(() => {
+  consumer = makeConsumer();
+});
+afterAll(() => consumer?.remove());
+
+type Bundler = (name: string, code: string, minify: boolean) => Promise<string>;
+
+const withEsbuild: Bundler = async (name, code, minify) => {
+  const result = await esbuild.build({
+    entryPoints: [consumer.write(`${name}.js`, code)],
+    bundle: true,
+    minify,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    write: false,
+    logLevel: 'error',
+  });
+  return result.outputFiles[0]!.text;
+};
+
+const withRollup: Bundler = async (name, code) => {
+  const { sideEffects = true } = JSON.parse(readFileSync(join(consumer.installed, 'package.json'), 'utf8'));
+  const bundle = await rollup({
+    input: consumer.write(`${name}.js`, code),
+    plugins: [
+      {
+        name: 'installed package',
+        resolveId(source) {
+          const entry = consumer.manifest.exports[source.replace(/^typedgrad/, '.')];
+          if (!source.startsWith('typedgrad') || typeof entry !== 'object') return null;
+          return { id: join(consumer.installed, entry.import.default), moduleSideEffects: sideEffects !== false };
+        },
+      },
+    ],
+    onwarn(warning) {
+      throw new Error(warning.message);
+    },
+  });
+  const { output } = await bundle.generate({ format: 'es' });
+  return output[0].code;
+};
+
+const withVite: Bundler = async (name, code, minify) => {
+  const result = await viteBuild({
+    root: consumer.folder,
+    configFile: false,
+    logLevel: 'error',
+    build: {
+      write: false,
+      minify,
+      lib: { entry: consumer.write(`${name}.js`, code), formats: ['es'], fileName: name },
+    },
+  });
+  const [first] = [result].flat();
+  if (first === undefined || !('output' in first)) throw new Error('vite wrote no bundle');
+  return first.output[0].code;
+};
+
+/** Runs a bundle where no package can be found. */
+function run(name: string, code: string): string {
+  const path = join(consumer.folder, `${name}.bundle.mjs`);
+  writeFileSync(path, code);
+  return execFileSync(process.execPath, [path], { cwd: '/', encoding: 'utf8' });
+}
+
+const gzipped = (code: string): number => gzipSync(code, { level: 9 }).length;
+
+describe.each([
+  ['esbuild', withEsbuild],
+  ['rollup', withRollup],
+  ['vite', withVite],
+])('%s', (bundler, bundle) => {
+  it('bundles a training program that gives the same loss as unbundled', async () => {
+    const loss = run(`${bundler}-train`, await bundle(`${bundler}-train`, training, false));
+    expect(loss).toBe(consumer.run('train.mjs', training));
+  });
+
+  it('keeps the methods of tensors in a program that uses nothing else', async () => {
+    expect(run(`${bundler}-core`, await bundle(`${bundler}-core`, core, true))).toBe('0.0000 5.4366\n');
+  });
+
+  it('leaves out what a program does not use', async () => {
+    const part = await bundle(`${bundler}-shaken`, core, false);
+    const unused = ['Conv2d', 'Adam', 'CosineAnnealingLR', 'MaxPool2d', 'crossEntropy', 'fast-check'];
+    expect(unused.filter((name) => new RegExp(`\\b(class|function) ${name}\\b`).test(part))).toEqual([]);
+  });
+});
+
+describe('the size of a bundle', () => {
+  const budget = JSON.parse(readFileSync(join(root, 'test/package/budget.json'), 'utf8')) as Record<string, number>;
+
+  it.each([
+    ['whole', "export * from 'typedgrad';"],
+    ['training', training],
+    ['core', core],
+    ['nothing', nothing],
+  ])('stays within the budget, minified and gzipped: %s', async (name, code) => {
+    const size = gzipped(await withEsbuild(`size-${name}`, code, true));
+    console.log(`bundle ${name}: ${size} bytes minified and gzipped, of at most ${budget[name]}`);
+    expect(size).toBeLessThanOrEqual(budget[name]!);
+  });
+
+  it('is that of real programs', () => {
+    expect(consumer.run('core.mjs', core)).toBe('0.0000 5.4366\n');
+    expect(consumer.run('nothing.mjs', nothing)).toBe('ShapeError\n');
+  });
+});

@@ -1,0 +1,31 @@
+/** Programs that users' bundlers meet. */
+
+/** Trains for a few steps and prints the last loss: eager operations, autograd, layers, losses, an optimizer. */
+export const training = `
+import { Conv2d, crossEntropy, Dense, Flatten, manualSeed, MaxPool2d, randn, ReLU, Sequential, SGD } from 'typedgrad';
+manualSeed(1);
+const model = new Sequential(new Conv2d(1, 4, 3, { padding: 1 }), new ReLU(), new MaxPool2d(2), new Flatten(), new Dense(64, 3));
+const optimizer = new SGD(model.parameters(), { lr: 0.1 });
+const x = randn([6, 1, 8, 8]);
+let loss;
+for (let step = 0; step < 20; step++) {
+  loss = crossEntropy(model.forward(x), [0, 1, 2, 0, 1, 2]);
+  optimizer.zeroGrad();
+  loss.backward();
+  optimizer.step();
+}
+console.log(loss.item().toFixed(6));
+`;
+
+/** Tensors, elementwise arithmetic and autograd alone, by methods too: the smallest useful part. */
+export const core = `
+import { grad, tensor } from 'typedgrad';
+const slope = grad((x) => x.mul(x).exp().sum());
+console.log(slope(tensor([0, 1])).toArray().map((value) => value.toFixed(4)).join(' '));
+`;
+
+/** Nothing but one error class. */
+export const nothing = `
+import { ShapeError } from 'typedgrad';
+console.log(new ShapeError('x').name);
+`;
