@@ -1,101 +1,148 @@
+import { OptionError } from '../errors.ts';
+import { checkChoice, checkInteger, checkKeys } from '../tensor/options.ts';
+import { Generator } from '../tensor/random.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { bend, press, slant } from './hand.ts';
 import { boundingBox, drawTrace, sampleStroke, type Trace } from './pen.ts';
-import { Stream } from './stream.ts';
 import { digitStrokes } from './strokes.ts';
 
-const SPLITS = { train: 1, test: 2 };
-
-export function drawDigits(count: number, seed: number, split: keyof typeof SPLITS, size: number) {
-  const pixels = new Uint8Array(count * size * size);
-  const labels = new Int32Array(count);
-  for (let i = 0; i < count; i++) {
-    const chance = new Stream(seed, SPLITS[split], i);
-    const digit = i % 10;
-    labels[i] = digit;
-    drawDigit(digit, chance, size, pixels.subarray(i * size * size, (i + 1) * size * size));
-  }
-  return { pixels, labels };
+/** Options of `syntheticDigits` for one set. */
+export interface DigitsOptions {
+  /** How many digits. Default 1,000. */
+  count?: number;
+  /** Which of two sets that share nothing. Default `'train'`. */
+  split?: 'train' | 'test';
+  /** A whole number; another seed makes other pictures. Default 0. */
+  seed?: number;
+  /** Height and width in pixels, 12 to 224. Default 28. */
+  size?: number;
 }
 
-function drawDigit(digit: number, chance: Stream, size: number, out: Uint8Array): void {
+/** Options of `syntheticDigits` for a training set and a test set at once. */
+export interface DigitsSplitOptions {
+  /** How many digits to train on. Default 1,000. */
+  train?: number;
+  /** How many digits to judge by. Default 1,000. */
+  test?: number;
+  /** As in `DigitsOptions`. Default 0. */
+  seed?: number;
+  /** As in `DigitsOptions`. Default 28. */
+  size?: number;
+}
+
+/** Pictures of digits and what they show. */
+export interface DigitSet {
+  /** `[count, 1, size, size]`, float32, ink 1 on paper 0. */
+  readonly images: Tensor;
+  /** The digit on each picture, 0 to 9; every ten pictures in a row show each digit once. */
+  readonly labels: Int32Array;
+  /** The same pictures as bytes, 0 to 255, one picture after the other. */
+  readonly pixels: Uint8Array;
+}
+
+/** The positions of a Generator that one digit may draw from: strokes take some hundred, the grain one per pixel. */
+const DRAWS_PER_DIGIT = 2 ** 16;
+/** Where each split starts in the stream: 2³⁵ digits fit before the next one. */
+const SPLIT_START = { train: 0, test: 2 ** 51 };
+/** Where the order of the labels starts, beyond all digits. */
+const ORDER_START = 2 ** 52;
+
+/**
+ * Handwritten-looking digits, drawn by strokes: for each digit a few habits of writing it, then random proportions,
+ * elastic bend, slant, rotation, thickness, pressure, grain and offset; fitted to a 20-pixel box and centred by mass in
+ * 28 pixels, as MNIST's digits are.
+ *
+ * The two splits draw from disjoint parts of the random stream, so no digit of one is in the other. Digit i depends on
+ * the seed, the split, the size and i alone: a longer set starts with the shorter one. Every engine and machine draws
+ * the same bytes.
+ *
+ * @param options `{ count, split }` for one set, or `{ train, test }` for two at once; `seed` and `size`
+ * @returns a set, or `{ train, test }`
+ * @throws OptionError for an unknown key, or a count, size or seed that is no whole number in its range
+ *
+ * @example
+ * ```ts
+ * import { syntheticDigits } from 'typedgrad/data';
+ *
+ * const { images, labels } = syntheticDigits({ count: 20, seed: 1 });
+ * images.shape; // → [20, 1, 28, 28]
+ * labels.filter((label) => label === 7).length; // → 2
+ *
+ * const both = syntheticDigits({ train: 30, test: 10 });
+ * both.test.images.shape; // → [10, 1, 28, 28]
+ * ```
+ */
+export function syntheticDigits(options: DigitsSplitOptions & ({ train: number } | { test: number })): {
+  train: DigitSet;
+  test: DigitSet;
+};
+export function syntheticDigits(options?: DigitsOptions): DigitSet;
+export function syntheticDigits(
+  options: DigitsOptions & DigitsSplitOptions = {},
+): DigitSet | { train: DigitSet; test: DigitSet } {
+  const name = 'syntheticDigits';
+  const pair = options !== null && typeof options === 'object' && ('train' in options || 'test' in options);
+  checkKeys(name, options, pair ? ['train', 'test', 'seed', 'size'] : ['count', 'split', 'seed', 'size']);
+  const { count = 1000, split = 'train', train = 1000, test = 1000, seed = 0, size = 28 } = options;
+  checkInteger(name, 'seed', seed);
+  if (checkInteger(name, 'size', size, 12) > 224) {
+    throw new OptionError(`${name}: size must be at most 224, but is ${size}`);
+  }
+  if (pair) {
+    checkInteger(name, 'train', train);
+    checkInteger(name, 'test', test);
+    return { train: drawSet(train, 'train', seed, size), test: drawSet(test, 'test', seed, size) };
+  }
+  checkInteger(name, 'count', count);
+  checkChoice(name, 'split', split, ['train', 'test']);
+  return drawSet(count, split, seed, size);
+}
+
+function drawSet(count: number, split: keyof typeof SPLIT_START, seed: number, size: number): DigitSet {
+  const area = size * size;
+  const pixels = new Uint8Array(count * area);
+  const labels = new Int32Array(count);
+  const chance = new Generator(seed);
+  let order = chance.permutation(10);
+  for (let i = 0; i < count; i++) {
+    if (i % 10 === 0) {
+      chance.position = ORDER_START + SPLIT_START[split] + 16 * (i / 10);
+      order = chance.permutation(10);
+    }
+    const digit = order[i % 10] as number;
+    labels[i] = digit;
+    chance.position = SPLIT_START[split] + DRAWS_PER_DIGIT * i;
+    drawDigit(digit, chance, size, pixels.subarray(i * area, (i + 1) * area));
+  }
+  const images = Tensor.from(
+    Float32Array.from(pixels, (value) => value / 255),
+    [count, 1, size, size],
+  );
+  return { images, labels, pixels };
+}
+
+function drawDigit(digit: number, chance: Generator, size: number, out: Uint8Array): void {
   const traces = digitStrokes(digit, chance).map(sampleStroke);
   bend(traces, chance);
   slant(traces, digit, chance);
-  press(traces, chance);
+  press(traces, digit, chance);
   const unit = size / 28;
   fit(traces, unit, chance);
-  const edge = chance.between(0.9, 1.7) * unit;
+  const edge = chance.uniform(0.9, 1.7) * unit;
   const canvas = new Float64Array(size * size);
   for (const trace of traces) drawTrace(canvas, size, trace, edge);
   const [dx, dy] = massOffset(canvas, size);
   const wander = 0.7 * unit;
-  shift(traces, dx + chance.between(-wander, wander), dy + chance.between(-wander, wander));
+  shift(traces, dx + chance.uniform(-wander, wander), dy + chance.uniform(-wander, wander));
   canvas.fill(0);
   for (const trace of traces) drawTrace(canvas, size, trace, edge);
   expose(canvas, chance, out);
 }
 
-/** Elastic bend: a 4×4 lattice of random pushes, blended smoothly between its corners. */
-function bend(traces: readonly Trace[], chance: Stream): void {
-  const strength = chance.between(0, 0.05);
-  const push = Float64Array.from({ length: 32 }, () => chance.normal(strength));
-  for (const trace of traces) {
-    for (let i = 0; i < trace.length; i += 3) {
-      const [x, y] = [trace[i] as number, trace[i + 1] as number];
-      trace[i] = x + blend(push, 0, x, y);
-      trace[i + 1] = y + blend(push, 16, x, y);
-    }
-  }
-}
-
-function blend(lattice: Float64Array, from: number, x: number, y: number): number {
-  const gx = Math.min(2.999, Math.max(0, 3 * x));
-  const gy = Math.min(2.999, Math.max(0, 3 * y));
-  const [cx, cy] = [Math.floor(gx), Math.floor(gy)];
-  const [u, v] = [ease(gx - cx), ease(gy - cy)];
-  const at = from + 4 * cy + cx;
-  const top = (lattice[at] as number) * (1 - u) + (lattice[at + 1] as number) * u;
-  const bottom = (lattice[at + 4] as number) * (1 - u) + (lattice[at + 5] as number) * u;
-  return top * (1 - v) + bottom * v;
-}
-
-const ease = (t: number): number => t * t * (3 - 2 * t);
-
-/** Width, shear and a small turn. The turn's cosine and sine come from the half-angle tangent, without Math.sin. */
-function slant(traces: readonly Trace[], digit: number, chance: Stream): void {
-  const width = (digit === 1 ? 0.8 : 0.78) * chance.between(0.72, 1.25);
-  const shear = chance.normal(0.24) - 0.12;
-  const half = chance.normal(0.06);
-  const cos = (1 - half * half) / (1 + half * half);
-  const sin = (2 * half) / (1 + half * half);
-  for (const trace of traces) {
-    for (let i = 0; i < trace.length; i += 3) {
-      const y = (trace[i + 1] as number) - 0.5;
-      const x = ((trace[i] as number) - 0.5) * width + shear * y;
-      trace[i] = x * cos - y * sin;
-      trace[i + 1] = x * sin + y * cos;
-    }
-  }
-}
-
-/** The pen's radius along each stroke: a base, pressure that swells or fades, in parts of the digit's height. */
-function press(traces: readonly Trace[], chance: Stream): void {
-  const radius = chance.between(0.035, 0.085) + Math.max(0, chance.normal(0.02));
-  for (const trace of traces) {
-    const slope = chance.normal(0.18);
-    const swell = chance.normal(0.18);
-    const last = Math.max(1, trace.length / 3 - 1);
-    for (let i = 0; i <= last; i++) {
-      const t = (2 * i) / last - 1;
-      const pressure = 1 + slope * t + swell * (0.33 - t * t);
-      trace[3 * i + 2] = radius * Math.min(1.5, Math.max(0.6, pressure));
-    }
-  }
-}
-
 /** Scales the ink's box to about 20 of 28 pixels, keeping its proportions, as MNIST does. */
-function fit(traces: readonly Trace[], unit: number, chance: Stream): void {
+function fit(traces: readonly Trace[], unit: number, chance: Generator): void {
   const { x0, y0, x1, y1 } = boundingBox(traces);
-  const scale = (chance.between(18.5, 20.5) * unit) / Math.max(x1 - x0, y1 - y0);
+  const scale = (chance.uniform(18.5, 20.5) * unit) / Math.max(x1 - x0, y1 - y0);
   const [cx, cy] = [(x0 + x1) / 2, (y0 + y1) / 2];
   for (const trace of traces) {
     for (let i = 0; i < trace.length; i += 3) {
@@ -130,12 +177,12 @@ function shift(traces: readonly Trace[], dx: number, dy: number): void {
 }
 
 /** Ink to bytes, with a little grain where there is ink. */
-function expose(canvas: Float64Array, chance: Stream, out: Uint8Array): void {
-  const full = chance.between(235, 262);
-  const grain = chance.between(0, 12);
+function expose(canvas: Float64Array, chance: Generator, out: Uint8Array): void {
+  const full = chance.uniform(235, 262);
+  const grain = chance.uniform(0, 20);
   for (let i = 0; i < canvas.length; i++) {
     const ink = canvas[i] as number;
     if (ink <= 0) continue;
-    out[i] = Math.min(255, Math.max(0, Math.round(ink * full + chance.normal(grain))));
+    out[i] = Math.min(255, Math.max(0, Math.round(ink * full + chance.uniform(-grain, grain))));
   }
 }
