@@ -1,0 +1,50 @@
+/**
+ * Prints, per family, how many cases there are and the largest relative error of each part, in both dtypes:
+ *
+ *     npx tsx test/golden/report.ts [family ...]
+ */
+
+import { FAMILIES, loadFamily } from './load.ts';
+import { type Part, runCase, type Variant } from './run.ts';
+
+const COLUMNS: readonly (readonly [Variant, Part])[] = [
+  ['float64', 'forward'], ['float64', 'gradient'], ['float64', 'second gradient'], ['views', 'forward'], ['views', 'gradient'],
+  ['float32', 'forward'], ['float32', 'gradient'],
+];
+
+interface Row {
+  cases: number;
+  failed: number;
+  worst: Map<string, number>;
+}
+
+function measureFamily(family: string): Row {
+  const row: Row = { cases: 0, failed: 0, worst: new Map() };
+  for (const c of loadFamily(family)) {
+    row.cases++;
+    let failed = false;
+    for (const variant of ['float64', 'views', 'float32'] as const) {
+      if (variant === 'float32' && c.only64) continue;
+      try {
+        for (const { part, error, tolerance } of runCase(c, variant)) {
+          const key = `${variant} ${part}`;
+          row.worst.set(key, Math.max(row.worst.get(key) ?? 0, error));
+          failed ||= !(error <= tolerance);
+        }
+      } catch {
+        failed = true;
+      }
+    }
+    if (failed) row.failed++;
+  }
+  return row;
+}
+
+const families = process.argv.length > 2 ? process.argv.slice(2) : FAMILIES;
+console.log(`| family | cases | disagree | ${COLUMNS.map((c) => c.join(' ')).join(' | ')} |`);
+console.log(`| --- | ${'---: | '.repeat(COLUMNS.length + 2)}`);
+for (const family of families) {
+  const { cases, failed, worst } = measureFamily(family);
+  const errors = COLUMNS.map(([variant, part]) => worst.get(`${variant} ${part}`)?.toExponential(1) ?? '–');
+  console.log(`| ${family} | ${cases} | ${failed} | ${errors.join(' | ')} |`);
+}
