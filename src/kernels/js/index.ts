@@ -1,0 +1,27 @@
+/** The kernels in TypeScript: the specification of what kernels compute, the oracle in tests, and the fallback everywhere. */
+import type { Kernels } from '../types.ts';
+import { conv, convInputGrad, convWeightGrad } from './conv.ts';
+import { assign, binary, copy, unary, where } from './elementwise.ts';
+import { matmul } from './matmul.ts';
+import { maxPoolIndices, windowSpread, windowSum } from './pool.ts';
+import { argExtreme, cumsum, gather, scatterAdd, sum } from './reduce.ts';
+
+export const jsKernels: Kernels = {
+  unary,
+  binary,
+  where,
+  copy,
+  assign,
+  sum,
+  argExtreme,
+  cumsum,
+  gather,
+  scatterAdd,
+  matmul,
+  conv,
+  convInputGrad,
+  convWeightGrad,
+  maxPoolIndices,
+  windowSum,
+  windowSpread,
+};
