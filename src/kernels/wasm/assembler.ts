@@ -1,0 +1,348 @@
+/**
+ * A small typed assembler for WebAssembly. Code is written as expressions with the specification's instruction names,
+ * collected into functions by `FunctionBuilder`, and encoded by `encode.ts` (bytes) or `text.ts` (for reading).
+ *
+ *   const f = new FunctionBuilder('scale');
+ *   const p = f.param('i32', 'p');
+ *   f.store('v128.store', p, op('f32x4.mul', load('v128.load', p), f32x4(2)));
+ */
+import { LANE, MEMORY, MEMORY_LANE, PLAIN } from './opcodes.ts';
+
+export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
+
+interface Letters {
+  i: 'i32';
+  l: 'i64';
+  f: 'f32';
+  d: 'f64';
+  v: 'v128';
+}
+type Operands<S extends string> = S extends `${infer L extends keyof Letters}${infer Rest}`
+  ? [Expr<Letters[L]>, ...Operands<Rest>]
+  : [];
+type Result<S extends string> = S extends keyof Letters ? Letters[S] : never;
+type SignatureIn<T, N> = { [S in keyof T]: N extends keyof T[S] ? S : never }[keyof T] & string;
+type NameIn<T> = { [S in keyof T]: keyof T[S] }[keyof T] & string;
+type OperandsOf<T, N> = SignatureIn<T, N> extends `${infer A}:${string}` ? Operands<A> : never;
+type ResultOf<T, N> = SignatureIn<T, N> extends `${string}:${infer R}` ? Result<R> : never;
+type NameWithResult<T, Empty extends boolean> = {
+  [S in keyof T]: S extends `${string}:`
+    ? Empty extends true
+      ? keyof T[S]
+      : never
+    : Empty extends true
+      ? never
+      : keyof T[S];
+}[keyof T] &
+  string;
+
+export type PlainName = NameIn<typeof PLAIN>;
+export type LaneName = NameIn<typeof LANE>;
+export type LoadName = NameWithResult<typeof MEMORY, false>;
+export type StoreName = NameWithResult<typeof MEMORY, true>;
+
+/** One instruction with its operands; statements have no type. */
+export interface Node {
+  readonly name: string;
+  readonly args: readonly Node[];
+  /** Indices, constants, offsets and lanes, in the text form's order. */
+  readonly immediates: readonly number[];
+  /** The bodies of `block`, `loop` and `if` (then, else). */
+  readonly bodies?: readonly (readonly Node[])[];
+  /** The function that a `call` calls. */
+  readonly callee?: FunctionBuilder;
+}
+
+/** An instruction that leaves a value of type T. */
+export interface Expr<T extends ValueType = ValueType> extends Node {
+  readonly type: T;
+}
+
+/** A parameter or local variable; as an expression it is `local.get`. */
+export interface Local<T extends ValueType = ValueType> extends Expr<T> {
+  readonly index: number;
+  readonly label: string;
+}
+
+/** What the tables say of an instruction. */
+export interface Entry {
+  readonly code: number;
+  readonly kind: 'plain' | 'lane' | 'memory' | 'memoryLane';
+  readonly result: ValueType | undefined;
+}
+
+const TYPE_OF: Readonly<Record<string, ValueType>> = { i: 'i32', l: 'i64', f: 'f32', d: 'f64', v: 'v128' };
+let index: Map<string, Entry> | undefined;
+
+/** The opcode table by kind and name, built at first use. */
+export function entryOf(kind: Entry['kind'], name: string): Entry {
+  if (index === undefined) {
+    index = new Map();
+    const groups = { plain: PLAIN, lane: LANE, memory: MEMORY, memoryLane: MEMORY_LANE };
+    for (const [key, group] of Object.entries(groups)) {
+      for (const [signature, table] of Object.entries(group)) {
+        const result = TYPE_OF[signature.slice(signature.indexOf(':') + 1)];
+        for (const [n, code] of Object.entries(table as Record<string, number>)) {
+          index.set(`${key} ${n}`, { code, kind: key as Entry['kind'], result });
+        }
+      }
+    }
+  }
+  return index.get(`${kind} ${name}`) as Entry;
+}
+
+/** Which table holds the instruction; its name says so. */
+export function kindOf(name: string): Entry['kind'] {
+  for (const kind of ['plain', 'lane', 'memory', 'memoryLane'] as const)
+    if (entryOf(kind, name) !== undefined) return kind;
+  throw new RangeError(`assembler: no instruction is named ${name}`);
+}
+
+function make<T extends ValueType>(
+  kind: Entry['kind'],
+  name: string,
+  args: readonly Node[],
+  immediates: readonly number[],
+): Expr<T> {
+  return { name, args, immediates, type: entryOf(kind, name).result as T };
+}
+
+/** An instruction without immediates. */
+export function op<N extends PlainName>(
+  name: N,
+  ...args: OperandsOf<typeof PLAIN, N>
+): Expr<ResultOf<typeof PLAIN, N>> {
+  return make('plain', name, args, []);
+}
+
+/** An instruction on one lane. */
+export function lane<N extends LaneName>(
+  name: N,
+  at: number,
+  ...args: OperandsOf<typeof LANE, N>
+): Expr<ResultOf<typeof LANE, N>> {
+  return make('lane', name, args, [at]);
+}
+
+/** A load (or an atomic operation that leaves a value) at `address + offset` bytes. */
+export function load<N extends LoadName>(
+  name: N,
+  address: Expr<'i32'>,
+  offset = 0,
+  ...rest: OperandsOf<typeof MEMORY, N> extends [unknown, ...infer R] ? R : never
+): Expr<ResultOf<typeof MEMORY, N>> {
+  return make('memory', name, [address, ...(rest as readonly Node[])], [offset]);
+}
+
+/** A load into one lane of `value`. */
+export function loadLane(
+  name: 'v128.load32_lane' | 'v128.load64_lane',
+  at: number,
+  address: Expr<'i32'>,
+  value: Expr<'v128'>,
+  offset = 0,
+): Expr<'v128'> {
+  return make('memoryLane', name, [address, value], [offset, at]);
+}
+
+/** Sixteen byte indices into the 32 bytes of a and b. */
+export function shuffleBytes(a: Expr<'v128'>, b: Expr<'v128'>, bytes: readonly number[]): Expr<'v128'> {
+  return { name: 'i8x16.shuffle', args: [a, b], immediates: bytes, type: 'v128' };
+}
+
+/** Four lane indices into the 8 lanes of a and b. */
+export function shuffle(a: Expr<'v128'>, b: Expr<'v128'>, lanes: readonly number[]): Expr<'v128'> {
+  return shuffleBytes(
+    a,
+    b,
+    lanes.flatMap((l) => [4 * l, 4 * l + 1, 4 * l + 2, 4 * l + 3]),
+  );
+}
+
+export const i32 = (value: number): Expr<'i32'> => ({
+  name: 'i32.const',
+  args: [],
+  immediates: [value | 0],
+  type: 'i32',
+});
+export const i64 = (value: number): Expr<'i64'> => ({ name: 'i64.const', args: [], immediates: [value], type: 'i64' });
+export const f32 = (value: number): Expr<'f32'> => ({
+  name: 'f32.const',
+  args: [],
+  immediates: [Math.fround(value)],
+  type: 'f32',
+});
+export const f64 = (value: number): Expr<'f64'> => ({ name: 'f64.const', args: [], immediates: [value], type: 'f64' });
+
+function vectorConstant(bytes: ArrayBuffer): Expr<'v128'> {
+  return { name: 'v128.const', args: [], immediates: [...new Uint8Array(bytes)], type: 'v128' };
+}
+/** Four equal floats. */
+export const f32x4 = (value: number): Expr<'v128'> =>
+  vectorConstant(Float32Array.of(value, value, value, value).buffer);
+/** Four integers, equal if one is given. */
+export const i32x4 = (a: number, b: number = a, c: number = a, d: number = a): Expr<'v128'> =>
+  vectorConstant(Int32Array.of(a, b, c, d).buffer);
+
+/** address + bytes, without an instruction for zero. */
+export function plus(address: Expr<'i32'>, bytes: number): Expr<'i32'> {
+  return bytes === 0 ? address : op('i32.add', address, i32(bytes));
+}
+
+export function select<T extends ValueType>(a: Expr<T>, b: Expr<T>, condition: Expr<'i32'>): Expr<T> {
+  return { name: a.type === 'v128' ? 'select_v128' : 'select', args: [a, b, condition], immediates: [], type: a.type };
+}
+
+/** Collects one function: parameters first, then locals and statements. */
+export class FunctionBuilder {
+  readonly name: string;
+  readonly params: Local[] = [];
+  readonly locals: Local[] = [];
+  readonly body: Node[] = [];
+  readonly exported: boolean;
+  readonly result: ValueType | undefined;
+  #at: Node[] = this.body;
+  #depth = 0;
+
+  constructor(name: string, options: { readonly exported?: boolean; readonly result?: ValueType } = {}) {
+    this.name = name;
+    this.exported = options.exported ?? true;
+    this.result = options.result;
+  }
+
+  #variable<T extends ValueType>(type: T, label: string | undefined): Local<T> {
+    const at = this.params.length + this.locals.length;
+    return { name: 'local.get', args: [], immediates: [at], type, index: at, label: `${label ?? type}_${at}` };
+  }
+
+  param<T extends ValueType>(type: T, label?: string): Local<T> {
+    const local = this.#variable(type, label);
+    this.params.push(local);
+    return local;
+  }
+
+  local<T extends ValueType>(type: T, label?: string): Local<T> {
+    const local = this.#variable(type, label);
+    this.locals.push(local);
+    return local;
+  }
+
+  /** A new local holding `value`. */
+  let<T extends ValueType>(value: Expr<T>, label?: string): Local<T> {
+    const local = this.local(value.type, label);
+    this.set(local, value);
+    return local;
+  }
+
+  emit(
+    name: string,
+    args: readonly Node[] = [],
+    immediates: readonly number[] = [],
+    bodies?: readonly (readonly Node[])[],
+  ): void {
+    this.#at.push(bodies === undefined ? { name, args, immediates } : { name, args, immediates, bodies });
+  }
+
+  set<T extends ValueType>(local: Local<T>, value: Expr<T>): void {
+    this.emit('local.set', [value], [local.index]);
+  }
+
+  /** local += bytes. */
+  advance(local: Local<'i32'>, bytes: number | Expr<'i32'>): void {
+    if (bytes === 0) return;
+    this.set(local, op('i32.add', local, typeof bytes === 'number' ? i32(bytes) : bytes));
+  }
+
+  store<N extends StoreName>(
+    name: N,
+    address: Expr<'i32'>,
+    value: OperandsOf<typeof MEMORY, N> extends [unknown, infer V] ? V : never,
+    offset = 0,
+  ): void {
+    this.emit(name, [address, value as Node], [offset]);
+  }
+
+  storeLane(
+    name: 'v128.store32_lane' | 'v128.store64_lane',
+    at: number,
+    address: Expr<'i32'>,
+    value: Expr<'v128'>,
+    offset = 0,
+  ): void {
+    this.emit(name, [address, value], [offset, at]);
+  }
+
+  /** Evaluates for the effect (an atomic operation's old value, a call's result). */
+  drop(value: Expr): void {
+    this.emit('drop', [value]);
+  }
+
+  call(callee: FunctionBuilder, ...args: readonly Expr[]): void {
+    this.#at.push({ name: 'call', args, immediates: [], callee });
+  }
+
+  return(value?: Expr): void {
+    this.emit('return', value === undefined ? [] : [value]);
+  }
+
+  #nested(body: () => void): Node[] {
+    const outer = this.#at;
+    const inner: Node[] = [];
+    this.#at = inner;
+    this.#depth++;
+    body();
+    this.#depth--;
+    this.#at = outer;
+    return inner;
+  }
+
+  /** The body's argument branches out of the block, when a condition is given only if it holds. */
+  block(body: (leave: (condition?: Expr<'i32'>) => void) => void): void {
+    const depth = this.#depth + 1;
+    this.emit('block', [], [], [this.#nested(() => body((condition) => this.#branch(depth, condition)))]);
+  }
+
+  /** The body's argument starts the next round; falling off the end leaves the loop. */
+  loop(body: (again: (condition?: Expr<'i32'>) => void) => void): void {
+    const depth = this.#depth + 1;
+    this.emit('loop', [], [], [this.#nested(() => body((condition) => this.#branch(depth, condition)))]);
+  }
+
+  if(condition: Expr<'i32'>, then: () => void, otherwise?: () => void): void {
+    const bodies = [this.#nested(then)];
+    if (otherwise !== undefined) bodies.push(this.#nested(otherwise));
+    this.emit('if', [condition], [], bodies);
+  }
+
+  #branch(depth: number, condition: Expr<'i32'> | undefined): void {
+    this.emit(condition === undefined ? 'br' : 'br_if', condition === undefined ? [] : [condition], [
+      this.#depth - depth,
+    ]);
+  }
+
+  /** Runs the body a constant number of times; a counter counts down and no code is spent on 0 or 1 rounds. */
+  repeat(times: number, body: () => void): void {
+    if (times <= 0) return;
+    if (times === 1) {
+      body();
+      return;
+    }
+    const left = this.let(i32(times), 'left');
+    this.loop((again) => {
+      body();
+      this.set(left, op('i32.sub', left, i32(1)));
+      again(left);
+    });
+  }
+
+  /** Runs the body while `local` < `limit` (unsigned), adding `step` after each round; the first test comes first. */
+  while(local: Local<'i32'>, limit: Expr<'i32'>, step: number, body: () => void): void {
+    this.if(op('i32.lt_u', local, limit), () => {
+      this.loop((again) => {
+        body();
+        this.advance(local, step);
+        again(op('i32.lt_u', local, limit));
+      });
+    });
+  }
+}
