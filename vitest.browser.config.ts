@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { alias } from './vitest.alias.ts';
@@ -7,6 +8,20 @@ import { alias } from './vitest.alias.ts';
 const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(
   (path) => path !== undefined && existsSync(path),
 );
+
+/** Whether a test needs Node: by a module of Node's, `process` or `Buffer`, or a helper that does. */
+function needsNode(path: string): boolean {
+  const text = readFileSync(path, 'utf8');
+  if (/['"]node:|\b(process|Buffer)\./.test(text)) return true;
+  const helpers = [...text.matchAll(/from '(\.[^']*\.ts)'/g)].map(([, name]) => join(dirname(path), name!));
+  return helpers.some((helper) => !helper.startsWith('src') && needsNode(helper));
+}
+
+/** All suites that can run in a page: those of test/browser, and every other that does not need Node. */
+const suites = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts') && !/^(package|scripts|examples)\b/.test(name))
+  .map((name) => join('test', name))
+  .filter((path) => !needsNode(path));
 
 const args = [
   '--no-sandbox',
@@ -20,11 +35,10 @@ const args = [
 
 export default defineConfig({
   resolve: { alias },
-  // The whole suite is served from here; nothing is fetched while it runs.
   optimizeDeps: { include: ['fast-check'] },
   test: {
     name: 'browser',
-    include: ['test/browser/**/*.test.ts'],
+    include: suites,
     testTimeout: 60_000,
     browser: {
       enabled: true,
