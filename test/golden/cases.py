@@ -158,6 +158,10 @@ class Book:
         case['u'] = {p: u for (p, _), u in zip(leaves, us)}
         case['second'] = {p: torch.zeros_like(t) if g is None else g for (p, t), g in zip(leaves, second)}
 
+    def put(self, case):
+        """A case of another form than a call."""
+        self.lines.append(encode(case))
+
     def write(self):
         os.makedirs(DATA, exist_ok=True)
         path = os.path.join(DATA, self.family + '.jsonl.gz')
