@@ -103,7 +103,7 @@ function two(c: Generator): Stroke[] {
     [c.uniform(0.66, 0.82), c.uniform(0.45, 0.55)],
   ];
   if (c.uniform() < 0.2) head.shift();
-  const end: Knot = [c.uniform(0.9, 1.2), c.uniform(0.8, 1.02)];
+  const end: [number, number] = [c.uniform(0.85, 1.25), c.uniform(0.8, 1.02)];
   const habit = c.uniform();
   if (habit < 0.42) {
     // A corner at the foot, then a straight or wavy base.
@@ -112,15 +112,18 @@ function two(c: Generator): Stroke[] {
   }
   if (habit < 0.88) {
     // A loop at the foot: down to the left, around and out through the stem.
-    const size = c.uniform(0.06, 0.2);
+    const left = c.uniform(-0.12, 0.12);
+    const height = c.uniform(0.06, 0.28);
+    const base = c.uniform(0.86, 1);
     const foot: Knot[] = [
-      [c.uniform(0.36, 0.46), 0.8],
-      [0.18, 0.97],
-      [0.18 - size, 0.95 - size],
-      [0.2 + size * 0.4, 0.86 - size * 1.1],
-      [c.uniform(0.42, 0.52), 0.86],
-      [c.uniform(0.68, 0.78), c.uniform(0.95, 1.02)],
+      [c.uniform(0.36, 0.5), c.uniform(0.68, 0.8)],
+      [left + c.uniform(0.14, 0.22), base],
+      [left, base - height * 0.4],
+      [left + c.uniform(0.14, 0.24), base - height],
+      [c.uniform(0.38, 0.52), base - height * c.uniform(0.1, 0.5)],
+      [c.uniform(0.64, 0.78), base + c.normal(0, 0.03)],
     ];
+    end[1] = base - c.uniform(-0.06, 0.25);
     return [[...head, ...foot, end]];
   }
   // A round foot, one wave.
@@ -358,11 +361,13 @@ function nine(c: Generator): Stroke[] {
     start,
     [middle + 0.08, c.uniform(0, 0.06)],
     [left + 0.06, c.uniform(0.12, 0.18)],
-    [left, loopBottom * c.uniform(0.6, 0.75)],
-    [middle - c.uniform(0, 0.1), loopBottom],
+    [left, loopBottom * c.uniform(0.6, 0.85)],
+    [middle - c.uniform(0, 0.14), loopBottom],
     [right - c.uniform(0.04, 0.14), loopBottom * c.uniform(0.6, 0.85)],
   ];
-  const join: Knot = [right + c.normal(0, 0.03), c.uniform(-0.04, 0.2), true];
+  // Left out, the loop gets a point where it was round.
+  if (c.uniform() < 0.35) loop.splice(c.uniform() < 0.5 ? 2 : 1, 1);
+  const join: Knot = [right + c.normal(0, 0.03), c.uniform(-0.08, 0.2), true];
   const foot = c.uniform(0.3, 0.9);
   const habit = c.uniform();
   if (habit < 0.5) {
