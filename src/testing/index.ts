@@ -1,6 +1,21 @@
 /** For tests of convolution mathematics, in this library or any other. */
 export { AssertionError } from '../errors.ts';
 export { allClose, type Tolerance } from './all-close.ts';
+export type { ViewChain, ViewChainConstraints } from './arbitraries/chains.ts';
+export type {
+  CaseConstraints,
+  ConvCase,
+  ConvConfig,
+  ConvConstraints,
+  ConvTransposeCase,
+  ConvTransposeConfig,
+  PaddingForm,
+} from './arbitraries/conv.ts';
+export { type Arbitraries, arbitraries } from './arbitraries/index.ts';
+export type { LayoutKind, StridedConstraints } from './arbitraries/memory.ts';
+export type { PoolCase, PoolConfig, PoolConstraints, PoolOptions } from './arbitraries/pool.ts';
+export type { ArrayConstraints, BroadcastPair, ShapeConstraints, ValueSet } from './arbitraries/values.ts';
+export { denseLayout, type Layout, type StridedSample, strided } from './layouts.ts';
 export {
   type ArrayInput,
   type NdArray,
@@ -23,3 +38,4 @@ export type {
   PerAxis,
 } from './reference/options.ts';
 export type { PadMode, PadOptions } from './reference/pad.ts';
+export { applyViews, type SliceSpec, type Viewable, type ViewStep } from './views.ts';

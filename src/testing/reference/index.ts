@@ -2,6 +2,7 @@ import { conv, convTranspose } from './conv.ts';
 import { linear } from './linear.ts';
 import { pad } from './pad.ts';
 import { adaptiveAvgPool, adaptiveMaxPool, avgPool, maxPool, maxPoolWithIndices } from './pool.ts';
+import { view } from './view.ts';
 
 export interface Reference {
   readonly conv: typeof conv;
@@ -14,6 +15,7 @@ export interface Reference {
   readonly linear: typeof linear;
   readonly dense: typeof linear;
   readonly pad: typeof pad;
+  readonly view: typeof view;
 }
 
 /**
@@ -42,4 +44,5 @@ export const reference: Reference = {
   linear,
   dense: linear,
   pad,
+  view,
 };
