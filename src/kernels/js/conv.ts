@@ -13,9 +13,9 @@
  * Padding is no term rather than a product with zero, so infinite weights make no NaN at the borders.
  */
 import type { ConvGeometry, FloatArray, Strided } from '../types.ts';
-import { addTerms, dotTerms, type Terms, TILE } from './rows.ts';
+import { addTerms, dotTerms, type Parts, type Terms, TILE } from './rows.ts';
 import { denseStrides } from './walk.ts';
-import { type Meeting, meetings, type Reach, reaches, spatial } from './window.ts';
+import { meetings, type Reach, reaches, spatial } from './window.ts';
 
 /** Filters seen from the output: element (group, m, r, tap) lies at offset + group·g + m·m + r·r + Σ tap·taps. */
 interface Filters {
@@ -44,16 +44,17 @@ export function convWeightGrad(x: Strided, g: Strided, geometry: ConvGeometry, s
   const bank = filters(shape, denseStrides(shape), geometry.groups);
   const sums = new Float64Array(packedSize(bank));
   const rows = [0, 0, 0, 0];
-  const [, , sw] = spatial(g.strides, 0);
+  const [sd, sh, sw] = spatial(g.strides, 0);
   for (let group = 0; group < bank.groups; group++) {
     for (let m = 0; m < bank.outputs; m += TILE) {
       const tile = tileAt(bank, m);
+      const parts = partsOf(x, bank, reach[2], tile);
       sums.fill(0);
       eachRow(x, bank, reach, group, tile, (n, d, h, terms) => {
-        const start = rowStart(g, n, group * bank.outputs + m, d, h);
+        const start = g.offset + n * g.strides[0]! + (group * bank.outputs + m) * g.strides[1]! + d * sd + h * sh;
         // Rows past the last channel repeat the first; their sums are not used.
         for (let k = 0; k < TILE; k++) rows[k] = start + (m + k < bank.outputs ? k * g.strides[1]! : 0);
-        dotRow(tile, terms, x, reach[2], sums, packedStep(bank, tile), g.data, rows, sw);
+        dotTerms(tile, sums, terms, parts, x.data, g.data, rows, sw);
       });
       eachWeight(bank, group, m, (packed, at) => {
         y[at] = sums[packed]!;
@@ -87,13 +88,14 @@ function correlate(x: Strided, w: Strided, bank: Filters, reach: readonly [Reach
   for (let group = 0; group < bank.groups; group++) {
     for (let m = 0; m < bank.outputs; m += TILE) {
       const tile = tileAt(bank, m);
+      const parts = partsOf(x, bank, reach[2], tile);
       eachWeight(bank, group, m, (to, from) => {
         packed[to] = w.data[w.offset + from]!;
       });
       const used = Math.min(TILE, bank.outputs - m);
       eachRow(x, bank, reach, group, tile, (n, d, h, terms) => {
         acc.fill(0);
-        addRow(tile, terms, x, reach[2], acc, packed, packedStep(bank, tile));
+        addTerms(tile, acc, width, terms, parts, x.data, packed);
         for (let k = 0; k < used; k++) {
           const channel = n * channels + group * bank.outputs + m + k;
           storeRow(width, y, ((channel * depth + d) * height + h) * width, acc, k * width);
@@ -112,12 +114,6 @@ function tileAt(bank: Filters, m: number): number {
 function packedSize(bank: Filters): number {
   const [kd, kh, kw] = bank.kernel;
   return kw * kd * kh * bank.inputs * TILE;
-}
-
-/** From one tap along the row to the next. */
-function packedStep(bank: Filters, tile: number): number {
-  const [kd, kh] = bank.kernel;
-  return kd * kh * bank.inputs * tile;
 }
 
 /** Visits the weights of the tile that begins at output channel m, by their packed and their own place. */
@@ -147,67 +143,39 @@ function eachRow(
 ): void {
   const deep = meetings(reach[0]);
   const high = meetings(reach[1]);
+  const [sd, sh] = spatial(x.strides, 0);
   const terms: Terms = { count: 0, x: [], w: [] };
   for (let n = 0; n < x.shape[0]!; n++) {
+    const start = x.offset + n * x.strides[0]! + group * bank.inputs * x.strides[1]!;
     for (let d = 0; d < deep.length; d++) {
       for (let h = 0; h < high.length; h++) {
-        collect(terms, x, n, bank, group, tile, deep[d]!, high[h]!);
+        terms.count = 0;
+        for (const a of deep[d]!) {
+          for (const b of high[h]!) {
+            const packed = (a.tap * bank.kernel[1] + b.tap) * bank.inputs * tile;
+            append(terms, bank.inputs, start + a.x * sd + b.x * sh, x.strides[1]!, packed, tile);
+          }
+        }
         visit(n, d, h, terms);
       }
     }
   }
 }
 
-// biome-ignore format: operands side by side
-function collect(
-  terms: Terms, x: Strided, n: number, bank: Filters, group: number, tile: number,
-  deep: readonly Meeting[], high: readonly Meeting[],
-): void {
-  const step = x.strides[1]!;
-  let count = 0;
-  for (const d of deep) {
-    for (const h of high) {
-      const start = rowStart(x, n, group * bank.inputs, d.x, h.x);
-      const packed = (d.tap * bank.kernel[1] + h.tap) * bank.inputs;
-      for (let r = 0; r < bank.inputs; r++, count++) {
-        terms.x[count] = start + r * step;
-        terms.w[count] = (packed + r) * tile;
-      }
-    }
+/** Appends n terms whose rows of x are `sx` apart and whose weights are `sw` apart. */
+function append(terms: Terms, n: number, x: number, sx: number, w: number, sw: number): void {
+  for (let i = 0; i < n; i++, terms.count++) {
+    terms.x[terms.count] = x + i * sx;
+    terms.w[terms.count] = w + i * sw;
   }
-  terms.count = count;
 }
 
-/** Where the row at (n, channel, d, h) of a view [N, C, ...S] begins. */
-function rowStart(x: Strided, n: number, channel: number, d: number, h: number): number {
-  const [sd, sh] = spatial(x.strides, 0);
-  return x.offset + n * x.strides[0]! + channel * x.strides[1]! + d * sd + h * sh;
-}
-
-// biome-ignore format: operands side by side
-function addRow(
-  tile: number, terms: Terms, x: Strided, reach: Reach, acc: Float64Array, packed: Float64Array, packedStep: number,
-): void {
+/** The taps along the row as parts of it, with the packed weights of tap k at k·kd·kh·r·tile. */
+function partsOf(x: Strided, bank: Filters, reach: Reach, tile: number): Parts {
   const sx = x.strides[x.strides.length - 1]!;
-  for (let tap = 0; tap < reach.runs.length; tap++) {
-    const run = reach.runs[tap]!;
-    if (run.count === 0) continue;
-    addTerms(tile, run.count, acc, run.y, reach.size, reach.yStep,
-      terms, x.data, run.x * sx, reach.xStep * sx, packed, tap * packedStep);
-  }
-}
-
-// biome-ignore format: operands side by side
-function dotRow(
-  tile: number, terms: Terms, x: Strided, reach: Reach, sums: Float64Array, packedStep: number,
-  g: FloatArray, rows: readonly number[], sg: number,
-): void {
-  const sx = x.strides[x.strides.length - 1]!;
-  for (let tap = 0; tap < reach.runs.length; tap++) {
-    const run = reach.runs[tap]!;
-    if (run.count === 0) continue;
-    dotTerms(tile, run.count, sums, tap * packedStep, terms, x.data, run.x * sx, reach.xStep * sx, g, rows, run.y * sg, sg);
-  }
+  const [kd, kh] = bank.kernel;
+  const list = reach.runs.map((run, tap) => ({ n: run.count, at: run.y, x: run.x * sx, w: tap * kd * kh * bank.inputs * tile }));
+  return { list: list.filter((part) => part.n > 0), sy: reach.yStep, sx: reach.xStep * sx };
 }
 
 function storeRow(n: number, y: FloatArray, oy: number, acc: Float64Array, at: number): void {

@@ -7,7 +7,7 @@
  * Where y is tall and narrow, the transposed product is computed, so that the inner loop stays long.
  */
 import type { FloatArray, Strided } from '../types.ts';
-import { addTerms, type Terms, TILE } from './rows.ts';
+import { addTerms, type Parts, type Terms, TILE } from './rows.ts';
 import { denseStrides, walk } from './walk.ts';
 
 /** Columns handled together: a block of 128 doubles × K stays in the second-level cache up to K = 512. */
@@ -55,6 +55,7 @@ function multiply(m: number, k: number, n: number, a: Matrix, b: Matrix, y: Matr
   for (let j = 0; j < n; j += BLOCK) {
     const width = Math.min(BLOCK, n - j);
     const block = rowsOf(b, k, j, width);
+    const whole: Parts = { list: [{ n: width, at: 0, x: 0, w: 0 }], sy: 1, sx: 1 };
     for (let i = 0; i < m; i += TILE) {
       const used = Math.min(TILE, m - i);
       const tile = used === 1 ? 1 : TILE;
@@ -64,7 +65,7 @@ function multiply(m: number, k: number, n: number, a: Matrix, b: Matrix, y: Matr
         for (let lane = 0; lane < used; lane++) weights[t * tile + lane] = a.data[a.offset + (i + lane) * a.row + t * a.column]!;
       }
       acc.fill(0);
-      addTerms(tile, width, acc, 0, width, 1, terms, block.data, 0, 1, weights, 0);
+      addTerms(tile, acc, width, terms, whole, block.data, weights);
       for (let lane = 0; lane < used; lane++) {
         storeRow(width, y.data, y.offset + (i + lane) * y.row + j * y.column, y.column, acc, lane * width);
       }

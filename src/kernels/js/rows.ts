@@ -6,43 +6,60 @@
  * Row updates were measured against tiles of 4×2 and 4×4 sums kept in local variables with the terms as the inner loop:
  * V8 runs the rows 10 to 60 % faster, as it has 16 registers to hold sums and checks the bounds of every load. They also need no
  * packed copy of the image, and let padding be left out by shortening the row.
- *
- * Accumulators are Float64Arrays of `tile` rows, `width` apart; x[t] starts at its own place in shared data, with step sx.
  */
 import type { FloatArray } from '../types.ts';
 
 /** Rows that are updated together. */
 export const TILE = 4;
 
-/** Where a term of a sum of products lies: its row of x, and its weights (TILE of them, or 1). */
+/** Where the terms of a sum of products lie: each one's row of x, and its weights (TILE of them, or 1). */
 export interface Terms {
   count: number;
   readonly x: number[];
   readonly w: number[];
 }
 
-/**
- * Adds every term to `tile` (TILE or 1) rows of n accumulators, beginning at acc[at] with step sy. The terms' rows begin at
- * x[terms.x + dx], their weights at w[terms.w + dw].
- */
+/** Which part of the rows is meant: n elements, from acc[at] with step sy and x[terms.x + x] with step sx, weights at w[terms.w + w]. */
+export interface Part {
+  readonly n: number;
+  readonly at: number;
+  readonly x: number;
+  readonly w: number;
+}
+
+/** The parts of a row and the steps they share. */
+export interface Parts {
+  readonly list: readonly Part[];
+  readonly sy: number;
+  readonly sx: number;
+}
+
+/** Adds every part of every term to `tile` (TILE or 1) rows of accumulators, `width` apart. */
 // biome-ignore format: operands side by side
 export function addTerms(
-  tile: number, n: number, acc: Float64Array, at: number, width: number, sy: number,
-  terms: Terms, x: FloatArray, dx: number, sx: number, w: Float64Array, dw: number,
+  tile: number, acc: Float64Array, width: number, terms: Terms, parts: Parts, x: FloatArray, w: Float64Array,
 ): void {
   const { count, x: xs, w: ws } = terms;
+  const { list, sy, sx } = parts;
   let t = 0;
+  // All parts of a few rows of x in turn: the rows stay in the first-level cache.
   if (tile === 1) {
     for (; t + 4 <= count; t += 4) {
-      add1x4(n, acc, at, sy, x, xs[t]! + dx, xs[t + 1]! + dx, xs[t + 2]! + dx, xs[t + 3]! + dx, sx,
-        w[ws[t]! + dw]!, w[ws[t + 1]! + dw]!, w[ws[t + 2]! + dw]!, w[ws[t + 3]! + dw]!);
+      for (const p of list) {
+        add1x4(p.n, acc, p.at, sy, x, xs[t]! + p.x, xs[t + 1]! + p.x, xs[t + 2]! + p.x, xs[t + 3]! + p.x, sx,
+          w[ws[t]! + p.w]!, w[ws[t + 1]! + p.w]!, w[ws[t + 2]! + p.w]!, w[ws[t + 3]! + p.w]!);
+      }
     }
-    for (; t < count; t++) add1x1(n, acc, at, sy, x, xs[t]! + dx, sx, w[ws[t]! + dw]!);
+    for (; t < count; t++) {
+      for (const p of list) add1x1(p.n, acc, p.at, sy, x, xs[t]! + p.x, sx, w[ws[t]! + p.w]!);
+    }
   } else {
     for (; t + 2 <= count; t += 2) {
-      add4x2(n, acc, at, width, sy, x, xs[t]! + dx, xs[t + 1]! + dx, sx, w, ws[t]! + dw, ws[t + 1]! + dw);
+      for (const p of list) {
+        add4x2(p.n, acc, p.at, width, sy, x, xs[t]! + p.x, xs[t + 1]! + p.x, sx, w, ws[t]! + p.w, ws[t + 1]! + p.w);
+      }
     }
-    if (t < count) add4x1(n, acc, at, width, sy, x, xs[t]! + dx, sx, w, ws[t]! + dw);
+    if (t < count) for (const p of list) add4x1(p.n, acc, p.at, width, sy, x, xs[t]! + p.x, sx, w, ws[t]! + p.w);
   }
 }
 
@@ -102,24 +119,35 @@ function add1x1(n: number, acc: Float64Array, y: number, sy: number, x: FloatArr
 }
 
 /**
- * The adjoint in the weights: sums[terms.w + dw + m] += Σ_i g[m][i] · x[t][i] for every term t and m < tile (TILE or 1).
- * `rows` holds where the rows of g begin, to which dg is added.
+ * The adjoint in the weights: sums[terms.w + part.w + m] += Σ_i g[m][part.at + i·sy] · x[term][part.x + i·sx] for every term and
+ * part and m < tile (TILE or 1). `rows` holds where the rows of g begin, `sg` the step between its elements.
  */
 // biome-ignore format: operands side by side
 export function dotTerms(
-  tile: number, n: number, sums: Float64Array, dw: number, terms: Terms,
-  x: FloatArray, dx: number, sx: number, g: FloatArray, rows: readonly number[], dg: number, sg: number,
+  tile: number, sums: Float64Array, terms: Terms, parts: Parts, x: FloatArray, g: FloatArray, rows: readonly number[], sg: number,
 ): void {
   const { count, x: xs, w: ws } = terms;
-  const g0 = rows[0]! + dg, g1 = rows[1]! + dg, g2 = rows[2]! + dg, g3 = rows[3]! + dg;
+  const { list, sx } = parts;
+  const step = parts.sy * sg;
+  const g0 = rows[0]!, g1 = rows[1]!, g2 = rows[2]!, g3 = rows[3]!;
   let t = 0;
   if (tile === 1) {
-    for (; t < count; t++) sums[ws[t]! + dw]! += dot(n, x, xs[t]! + dx, sx, g, g0, sg);
+    for (; t < count; t++) {
+      for (const p of list) sums[ws[t]! + p.w]! += dot(p.n, x, xs[t]! + p.x, sx, g, g0 + p.at * sg, step);
+    }
   } else {
     for (; t + 2 <= count; t += 2) {
-      dot4x2(n, sums, ws[t]! + dw, ws[t + 1]! + dw, x, xs[t]! + dx, xs[t + 1]! + dx, sx, g, g0, g1, g2, g3, sg);
+      for (const p of list) {
+        const at = p.at * sg;
+        dot4x2(p.n, sums, ws[t]! + p.w, ws[t + 1]! + p.w, x, xs[t]! + p.x, xs[t + 1]! + p.x, sx, g, g0 + at, g1 + at, g2 + at, g3 + at, step);
+      }
     }
-    if (t < count) dot4x1(n, sums, ws[t]! + dw, x, xs[t]! + dx, sx, g, g0, g1, g2, g3, sg);
+    if (t < count) {
+      for (const p of list) {
+        const at = p.at * sg;
+        dot4x1(p.n, sums, ws[t]! + p.w, x, xs[t]! + p.x, sx, g, g0 + at, g1 + at, g2 + at, g3 + at, step);
+      }
+    }
   }
 }
 
