@@ -9,6 +9,8 @@ export interface Block {
   readonly code: string;
   /** False for a block marked `no-run`, which is type-checked only. */
   readonly run: boolean;
+  /** The source that the block quotes, marked `from=path`. */
+  readonly from?: string;
 }
 
 /** Every ```ts block of a Markdown text; ```ts no-run is kept but not run; other languages are left out. */
@@ -27,10 +29,12 @@ export function blocksOfMarkdown(path: string, text: string, firstLine = 1): Blo
     }
     const [language, ...flags] = open.info.split(/\s+/);
     if (language === 'ts' || language === 'typescript') {
-      const unknown = flags.filter((flag) => flag !== 'no-run');
+      const unknown = flags.filter((flag) => flag !== 'no-run' && !flag.startsWith('from='));
       if (unknown.length > 0)
         throw new Error(`${path}:${firstLine + i}: unknown mark on a code block: ${unknown.join(' ')}`);
-      blocks.push({ path, line: firstLine + open.start, code: open.lines.join('\n'), run: !flags.includes('no-run') });
+      const from = flags.find((flag) => flag.startsWith('from='))?.slice('from='.length);
+      const place = { path, line: firstLine + open.start, code: open.lines.join('\n') };
+      blocks.push({ ...place, run: !flags.includes('no-run'), ...(from === undefined ? {} : { from }) });
     }
     open = undefined;
   });
@@ -51,4 +55,14 @@ export function blocksOfSource(path: string, text: string): Block[] {
     blocks.push(...blocksOfMarkdown(path, body, line));
   }
   return blocks;
+}
+
+/** Whether `source` holds what a block quotes: all of it but its imports, wherever the lines break. */
+export function quotes(block: Block, source: string): boolean {
+  const squeeze = (text: string): string => text.replace(/\s+/g, ' ').trim();
+  const parts = block.code
+    .replace(/^import .*$/gm, '')
+    .split(/\n\s*\n/)
+    .map(squeeze);
+  return parts.every((part) => squeeze(source).includes(part));
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { type Block, blocksOfMarkdown, blocksOfSource } from './blocks.ts';
+import { type Block, blocksOfMarkdown, blocksOfSource, quotes } from './blocks.ts';
 import { runBlock } from './run.ts';
 import { typeErrors } from './types.ts';
 
@@ -28,6 +28,12 @@ describe('the examples of the documentation', () => {
       await runBlock(block);
     },
   );
+
+  it('quote sources as they are', () => {
+    const quoting = blocks.filter(({ from }) => from !== undefined);
+    const wrong = quoting.filter((block) => !quotes(block, read(block.from!)));
+    expect(wrong.map(({ path, line, from }) => `${path}:${line} is not in ${from}`)).toEqual([]);
+  });
 
   it('have no type errors', { timeout: 120_000 }, () => {
     expect(typeErrors(root, blocks)).toEqual([]);

@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { type Block, blocksOfMarkdown, blocksOfSource } from './blocks.ts';
+import { type Block, blocksOfMarkdown, blocksOfSource, quotes } from './blocks.ts';
 import { matches } from './compare.ts';
 import { runBlock } from './run.ts';
 import { typeErrors } from './types.ts';
@@ -79,6 +79,21 @@ describe('the search for blocks', () => {
     const text =
       'const a = 1;\n/**\n * Adds.\n *\n * @example\n * ```ts\n * if (a) {\n *   1;\n * }\n * ```\n */\nexport {};';
     expect(blocksOfSource('a.ts', text)).toEqual([{ path: 'a.ts', line: 7, code: 'if (a) {\n  1;\n}', run: true }]);
+  });
+});
+
+describe('a quotation', () => {
+  const source = 'const a = 1;\nconst b =\n  2;\nconst c = 3;\n';
+  const quotation = (code: string): Block => blocksOfMarkdown('p.md', `\`\`\`ts from=a.ts\n${code}\n\`\`\``)[0]!;
+
+  it('holds parts of the source, in other line breaks and with imports of its own', () => {
+    expect(quotation('1;').from).toBe('a.ts');
+    expect(quotes(quotation("import x from 'x';\n\nconst a = 1;\n\nconst c = 3;"), source)).toBe(true);
+    expect(quotes(quotation('const b = 2;'), source)).toBe(true);
+  });
+
+  it('fails when the source has changed', () => {
+    expect(quotes(quotation('const a = 1;\n\nconst b = 3;'), source)).toBe(false);
   });
 });
 

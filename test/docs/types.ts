@@ -1,5 +1,5 @@
 /** Type-checks blocks of documentation as a user's strict compiler would. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import type { Block } from './blocks.ts';
 
@@ -9,7 +9,10 @@ export function typeErrors(root: string, blocks: readonly Block[]): string[] {
   const { options } = ts.parseJsonConfigFileContent(config.config, ts.sys, root);
   // Examples leave results unused, and declare no types for export.
   Object.assign(options, { noUnusedLocals: false, isolatedDeclarations: false, declaration: false });
-  const virtual = new Map(blocks.map((block, i) => [join(root, `documentation-block-${i}.ts`), block]));
+  // A block stands beside its page, so that its relative imports are those of the page.
+  const virtual = new Map(
+    blocks.map((block, i) => [join(root, dirname(block.path), `documentation-block-${i}.ts`), block]),
+  );
   const host = ts.createCompilerHost(options);
   const { readFile, fileExists } = host;
   host.fileExists = (name) => virtual.has(name) || fileExists.call(host, name);
