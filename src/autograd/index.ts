@@ -1,0 +1,11 @@
+/** Autograd's public names, and its place behind the tensor's methods. */
+
+import { methods } from '../ops/methods.ts';
+import { bindMethods } from '../tensor/tensor.ts';
+import { backward, installRecorder } from './backward.ts';
+
+installRecorder();
+bindMethods({ ...methods, backward });
+
+export { noGrad } from './mode.ts';
+export { type GradOptions, grad, valueAndGrad } from './transform.ts';

@@ -1,0 +1,109 @@
+/**
+ * The only door to operations. An interpreter gives them meaning: the eager one, below, computes at once; `compile`
+ * puts one in its place that writes a graph down. Autograd listens to every call, whoever interprets it.
+ */
+
+import { DTypeError, GradError, ShapeError } from '../errors.ts';
+import { kernels } from '../kernels/index.ts';
+import { allocate } from '../tensor/dtype.ts';
+import { sameShape, showShape, sizeOf } from '../tensor/shape.ts';
+import { fromStorage } from '../tensor/creation.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import type { AnyOp, Op } from './op.ts';
+
+/** A way of carrying operations out. */
+export interface Interpreter {
+  apply(op: AnyOp, inputs: readonly Tensor[], attrs: unknown): Tensor;
+  /** Overwrites the elements of `target` with those of `value`, of the same shape and dtype. */
+  assign(target: Tensor, value: Tensor): void;
+}
+
+/** What autograd wants to hear. */
+export interface Recorder {
+  record(op: AnyOp, inputs: readonly Tensor[], attrs: unknown, output: Tensor): void;
+  /** Whether a gradient is being recorded through any of `tensors`. */
+  isRecording(tensors: readonly Tensor[]): boolean;
+}
+
+/** Computes at once, on ordinary garbage-collected memory. */
+export const eager: Interpreter = {
+  apply(op, inputs, attrs) {
+    if (op.kind === 'view') {
+      const x = inputs[0]!;
+      return new Tensor(x.storage, op.layout(x, attrs), x.dtype);
+    }
+    const out = op.infer(inputs, attrs);
+    const y = allocate(out.dtype, sizeOf(out.shape));
+    op.compute(inputs, attrs, out, y);
+    return fromStorage(y, out.shape);
+  },
+  assign(target, value) {
+    if (target.size === 0) return;
+    // A source that shares the target's memory is copied first, so that no element is read after it was overwritten.
+    const source = value.data === target.data ? tensorCopy(value) : value;
+    kernels().assign(target, source);
+    target.storage.version++;
+  },
+};
+
+let interpreter: Interpreter = eager;
+let recorder: Recorder | null = null;
+
+/** Applies an operation to its inputs. */
+export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  checkInputs(op.name, inputs);
+  const output = interpreter.apply(op, inputs, attrs);
+  recorder?.record(op, inputs, attrs, output);
+  return output;
+}
+
+/** Overwrites `target` in place and counts its version up. Not differentiable: an error while recording through either. */
+export function assign(target: Tensor, value: Tensor): void {
+  checkInputs('assign', [target, value]);
+  if (!sameShape(target.shape, value.shape)) {
+    throw new ShapeError(`assign: target is ${showShape(target.shape)} but value is ${showShape(value.shape)}`);
+  }
+  if (recorder?.isRecording([target, value])) {
+    throw new GradError('assign: an in-place update has no gradient; call it within noGrad(() => …), or on a detach()ed tensor');
+  }
+  interpreter.assign(target, value);
+}
+
+/** Runs `fn` with another interpreter behind the door. */
+export function withInterpreter<R>(other: Interpreter, fn: () => R): R {
+  const before = interpreter;
+  interpreter = other;
+  try {
+    return fn();
+  } finally {
+    interpreter = before;
+  }
+}
+
+/** The interpreter behind the door now. */
+export function currentInterpreter(): Interpreter {
+  return interpreter;
+}
+
+/** Called once by autograd. */
+export function setRecorder(listener: Recorder): void {
+  recorder = listener;
+}
+
+function tensorCopy(x: Tensor): Tensor {
+  return fromStorage(x.toTypedArray(), x.shape);
+}
+
+/** All inputs are tensors, and of one dtype. */
+function checkInputs(operation: string, inputs: readonly Tensor[]): void {
+  for (const [i, x] of inputs.entries()) {
+    if (!(x instanceof Tensor)) {
+      throw new DTypeError(`${operation}: input ${i} must be a tensor, but is ${x === null ? 'null' : typeof x}; make one with tensor(…)`);
+    }
+    if (x.dtype !== inputs[0]!.dtype) {
+      throw new DTypeError(
+        `${operation}: inputs are ${inputs.map((input) => input.dtype).join(' and ')}; convert one with to('${inputs[0]!.dtype}')`,
+      );
+    }
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Reading and adding at computed positions. `gather` and `scatterAdd` are each other's adjoint, so both are
+ * differentiable to any order; windows, selections and repetitions along an axis are written with them.
+ */
+
+import { IndexError, ShapeError } from '../errors.ts';
+import { kernels } from '../kernels/index.ts';
+import type { Strided } from '../kernels/types.ts';
+import { fromStorage } from '../tensor/creation.ts';
+import { allocate, type DType } from '../tensor/dtype.ts';
+import { show } from '../tensor/options.ts';
+import { checkAxis, sameShape, type Shape, showShape } from '../tensor/shape.ts';
+import { type Indices, Tensor } from '../tensor/tensor.ts';
+import { apply } from './apply.ts';
+import { fullLike } from './elementwise.ts';
+import { expandTo } from './expand.ts';
+import type { ComputeOp, ViewOp } from './op.ts';
+import { flip, permute, reshape } from './views.ts';
+
+const gatherOp: ComputeOp<number> = {
+  kind: 'compute',
+  name: 'gather',
+  infer: ([, index]) => index!,
+  compute([x, index], axis, _, y) {
+    checkIndices('gather', index!, x!.shape[axis]!, `axis ${axis} of shape ${showShape(x!.shape)}`);
+    kernels().gather(x!, axis, index!, y);
+  },
+  vjp: [(g, c) => apply(scatterAddOp, [fullLike(c.specs[0]!, 0), c.input(1), g], c.attrs), null],
+};
+
+const scatterAddOp: ComputeOp<number> = {
+  kind: 'compute',
+  name: 'scatterAdd',
+  infer: ([x]) => x!,
+  compute([x, index, src], axis, out, y) {
+    checkIndices('scatterAdd', index!, x!.shape[axis]!, `axis ${axis} of shape ${showShape(x!.shape)}`);
+    kernels().copy(x!, y);
+    kernels().scatterAdd(src!, axis, index!, out.shape, y);
+  },
+  vjp: [(g) => g, null, (g, c) => apply(gatherOp, [g, c.input(1)], c.attrs)],
+};
+
+/** Every element of `index` is a whole number in [0, length). */
+export function checkIndices(operation: string, index: Strided, length: number, where: string): void {
+  const { data, shape, strides } = index;
+  const last = shape.length - 1;
+  const visitRow = (offset: number): void => {
+    const [count, stride] = last < 0 ? [1, 0] : [shape[last]!, strides[last]!];
+    for (let i = 0; i < count; i++) {
+      const value = data[offset + i * stride]!;
+      if (value >= 0 && value < length && Math.floor(value) === value) continue;
+      throw new IndexError(`${operation}: index ${value} is not a whole number from 0 to ${length - 1}, the range of ${where}`);
+    }
+  };
+  const visit = (axis: number, offset: number): void => {
+    if (axis >= last) visitRow(offset);
+    else for (let i = 0; i < shape[axis]!; i++) visit(axis + 1, offset + i * strides[axis]!);
+  };
+  visit(0, index.offset);
+}
+
+/** `index` as a tensor of `dtype`; `shape` may tell the shape of a plain list. */
+export function indexTensor(operation: string, index: Indices, dtype: DType): Tensor {
+  if (index instanceof Tensor) return index.dtype === dtype ? index : index.to(dtype);
+  if (!Array.isArray(index) && !ArrayBuffer.isView(index)) {
+    throw new IndexError(`${operation}: indices must be a list, an integer array or a tensor, but are ${show(index)}`);
+  }
+  const data = allocate(dtype, index.length);
+  data.set(index as ArrayLike<number>);
+  return fromStorage(data, [index.length]);
+}
+
+function nestedIndex(operation: string, index: Indices | readonly (readonly number[])[], like: Tensor): Tensor {
+  if (Array.isArray(index) && Array.isArray(index[0])) {
+    throw new IndexError(`${operation}: nested index lists need tensor(…) around them`);
+  }
+  return indexTensor(operation, index as Indices, like.dtype);
+}
+
+/**
+ * y[…, i, …] = x[…, index[…, i, …], …] along `axis`; `index` has x's rank, and no other axis longer than x's.
+ *
+ * @throws IndexError for an index outside of the axis.
+ */
+export function gather(x: Tensor, axis: number, index: Indices): Tensor {
+  const at = checkAxis('gather', axis, x.rank);
+  const positions = nestedIndex('gather', index, x);
+  const narrowed = narrowTo('gather', x, at, positions);
+  return apply(gatherOp, [narrowed, positions], at);
+}
+
+/** x cut, on all axes but `axis`, to the sizes of `index`. */
+function narrowTo(operation: string, x: Tensor, axis: number, index: Tensor): Tensor {
+  if (index.rank !== x.rank || index.shape.some((length, a) => a !== axis && length > x.shape[a]!)) {
+    throw new ShapeError(
+      `${operation}: index ${showShape(index.shape)} must have the rank of x ${showShape(x.shape)}, and no axis but ${axis} may be longer than x's`,
+    );
+  }
+  if (index.shape.every((length, a) => a === axis || length === x.shape[a])) return x;
+  return x.slice(...index.shape.map((length, a) => (a === axis ? null : ([0, length] as const))));
+}
+
+/** x with `src` added at the positions of `index` along `axis`; `index` and `src` have one shape. */
+export function scatterAdd(x: Tensor, axis: number, index: Indices, src: Tensor): Tensor {
+  const at = checkAxis('scatterAdd', axis, x.rank);
+  const positions = nestedIndex('scatterAdd', index, x);
+  const fits = sameShape(positions.shape, src.shape) && src.rank === x.rank;
+  if (!fits || src.shape.some((length, a) => a !== at && length !== x.shape[a])) {
+    throw new ShapeError(
+      `scatterAdd: x ${showShape(x.shape)}, index ${showShape(positions.shape)} and src ${showShape(src.shape)} must agree on all axes but ${at} of x`,
+    );
+  }
+  return apply(scatterAddOp, [x, positions, src], at);
+}
+
+/** The positions `rows` along `axis`, repeated over the other axes of `shape`. */
+function rowIndex(rows: Tensor, axis: number, shape: Shape): Tensor {
+  const column = reshape(rows, shape.map((_, a) => (a === axis ? rows.size : 1)));
+  return expandTo(column, shape.map((length, a) => (a === axis ? rows.size : length)));
+}
+
+/** The entries of `axis` that `index` lists, in its order; an entry may come up several times. */
+export function indexSelect(x: Tensor, axis: number, index: Indices): Tensor {
+  const at = checkAxis('indexSelect', axis, x.rank);
+  const rows = nestedIndex('indexSelect', index, x);
+  if (rows.rank > 1) throw new ShapeError(`indexSelect: index must be a list, but has shape ${showShape(rows.shape)}`);
+  return apply(gatherOp, [x, rowIndex(rows, at, x.shape)], at);
+}
+
+/** The adjoint of `indexSelect`: zeros with `length` entries on `axis`, and x's entries added at `rows`. */
+function scatterRows(x: Tensor, axis: number, rows: readonly number[], length: number): Tensor {
+  const zero = fullLike({ shape: x.shape.map((size, a) => (a === axis ? length : size)), dtype: x.dtype }, 0);
+  return apply(scatterAddOp, [zero, rowIndex(indexTensor('unfold', rows, x.dtype), axis, x.shape), x], axis);
+}
+
+const unfoldOp: ViewOp<{ readonly axis: number; readonly size: number; readonly step: number }> = {
+  kind: 'view',
+  name: 'unfold',
+  layout(x, { axis, size, step }) {
+    const windows = Math.floor((x.shape[axis]! - size) / step) + 1;
+    return {
+      shape: [...x.shape.map((length, a) => (a === axis ? windows : length)), size],
+      strides: [...x.strides.map((stride, a) => (a === axis ? stride * step : stride)), x.strides[axis]!],
+      offset: x.offset,
+    };
+  },
+  vjp(g, c) {
+    const { axis, size, step } = c.attrs;
+    const { shape } = c.specs[0]!;
+    const windows = g.shape[axis]!;
+    const order = g.shape.map((_, a) => a).filter((a) => a < g.rank - 1);
+    order.splice(axis + 1, 0, g.rank - 1);
+    const flat = reshape(permute(g, order), shape.map((length, a) => (a === axis ? windows * size : length)));
+    const rows = Array.from({ length: windows * size }, (_, i) => Math.floor(i / size) * step + (i % size));
+    return scatterRows(flat, axis, rows, shape[axis]!);
+  },
+};
+
+/** Windows of `size` along `axis`, `step` apart, as a new last axis; windows may overlap, and nothing is copied. */
+export function unfold(x: Tensor, axis: number, size: number, step: number): Tensor {
+  const at = checkAxis('unfold', axis, x.rank);
+  if (!Number.isInteger(size) || !Number.isInteger(step) || size < 0 || size > x.shape[at]! || step < 1) {
+    throw new ShapeError(`unfold: windows of ${size}, ${step} apart, do not fit axis ${axis} of shape ${showShape(x.shape)}`);
+  }
+  return apply(unfoldOp, [x], { axis: at, size, step });
+}
+
+const cumsumOp: ComputeOp<number> = {
+  kind: 'compute',
+  name: 'cumsum',
+  infer: ([x]) => x!,
+  compute: ([x], axis, _, y) => kernels().cumsum(x!, axis, y),
+  vjp: (g, c) => flip(cumsum(flip(g, c.attrs), c.attrs), c.attrs),
+};
+
+/** The running sum along `axis`. */
+export function cumsum(x: Tensor, axis: number): Tensor {
+  return x.rank === 0 ? x.clone() : apply(cumsumOp, [x], checkAxis('cumsum', axis, x.rank));
+}

@@ -1,0 +1,20 @@
+/** The memory behind a tensor and its views. */
+
+import type { FloatArray } from '../kernels/types.ts';
+
+/**
+ * A typed array and a version. Views share one storage; the version counts in-place updates, so that a gradient rule
+ * can tell whether a value it saved has changed since.
+ */
+export class Storage {
+  readonly #data: FloatArray;
+  version = 0;
+
+  constructor(data: FloatArray) {
+    this.#data = data;
+  }
+
+  get data(): FloatArray {
+    return this.#data;
+  }
+}
