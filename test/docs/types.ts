@@ -8,7 +8,7 @@ export function typeErrors(root: string, blocks: readonly Block[]): string[] {
   const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent(config.config, ts.sys, root);
   // Examples leave results unused, and declare no types for export.
-  Object.assign(options, { noUnusedLocals: false, isolatedDeclarations: false, declaration: false });
+  Object.assign(options, { noUnusedLocals: false, declaration: false });
   // A block stands beside its page, so that its relative imports are those of the page.
   const virtual = new Map(
     blocks.map((block, i) => [join(root, dirname(block.path), `documentation-block-${i}.ts`), block]),

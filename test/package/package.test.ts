@@ -97,6 +97,18 @@ describe('Node', () => {
     expect(consumer.run('identity.cjs', cjs + test)).toBe('true 6 true true\n');
   });
 
+  it('gives tensors their methods, whichever entry they come from', () => {
+    const test = 'console.log(decodeNpy(Uint8Array.from(bytes)).mul(2).sum().item());';
+    const bytes = consumer.run(
+      'npy.mjs',
+      "import { tensor } from 'typedgrad'; import { encodeNpy } from 'typedgrad/io'; console.log([...encodeNpy(tensor([1, 2]))].join());",
+    );
+    const esm = `import { decodeNpy } from 'typedgrad/io'; const bytes = [${bytes}]; ${test}`;
+    const cjs = `const { decodeNpy } = require('typedgrad/io'); const bytes = [${bytes}]; ${test}`;
+    expect(consumer.run('methods.mjs', esm)).toBe('6\n');
+    expect(consumer.run('methods.cjs', cjs)).toBe('6\n');
+  });
+
   it('trains alike from ESM and from CommonJS', () => {
     const cjs = training.replace(/import (\{[^}]*\}) from '([^']*)'/g, "const $1 = require('$2')");
     const loss = consumer.run('train.mjs', training);
