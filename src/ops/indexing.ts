@@ -12,10 +12,10 @@ import { show } from '../tensor/options.ts';
 import { checkAxis, sameShape, type Shape, showShape } from '../tensor/shape.ts';
 import { type Indices, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
-import { fullLike } from './elementwise.ts';
+import { add, fullLike } from './elementwise.ts';
 import { expandTo } from './expand.ts';
 import type { ComputeOp, ViewOp } from './op.ts';
-import { flip, permute, reshape } from './views.ts';
+import { embed, flip, permute, reshape, slice } from './views.ts';
 
 const gatherOp: ComputeOp<number> = {
   kind: 'compute',
@@ -97,20 +97,29 @@ function narrowTo(operation: string, x: Tensor, axis: number, index: Tensor): Te
     );
   }
   if (index.shape.every((length, a) => a === axis || length === x.shape[a])) return x;
-  return x.slice(...index.shape.map((length, a) => (a === axis ? null : ([0, length] as const))));
+  return slice(x, ...index.shape.map((length, a) => (a === axis ? null : ([0, length] as const))));
 }
 
-/** x with `src` added at the positions of `index` along `axis`; `index` and `src` have one shape. */
+/**
+ * x with `src` added at the positions of `index` along `axis`. As in PyTorch, `src` may be longer than `index` (the rest
+ * is left out), and x longer than `index` on the other axes (the rest stays).
+ */
 export function scatterAdd(x: Tensor, axis: number, index: Indices, src: Tensor): Tensor {
   const at = checkAxis('scatterAdd', axis, x.rank);
   const positions = nestedIndex('scatterAdd', index, x);
-  const fits = sameShape(positions.shape, src.shape) && src.rank === x.rank;
-  if (!fits || src.shape.some((length, a) => a !== at && length !== x.shape[a])) {
+  const { shape } = positions;
+  const fits = src.rank === x.rank && shape.length === x.rank && shape.every((length, a) => length <= src.shape[a]!);
+  if (!fits || shape.some((length, a) => a !== at && length > x.shape[a]!)) {
     throw new ShapeError(
-      `scatterAdd: x ${showShape(x.shape)}, index ${showShape(positions.shape)} and src ${showShape(src.shape)} must agree on all axes but ${at} of x`,
+      `scatterAdd: index ${showShape(shape)} must have the rank of x ${showShape(x.shape)} and src ${showShape(src.shape)}, ` +
+        `no axis longer than src's, and none but ${at} longer than x's`,
     );
   }
-  return apply(scatterAddOp, [x, positions, src], at);
+  const part = sameShape(src.shape, shape) ? src : slice(src, ...shape.map((length) => [0, length] as const));
+  const target = shape.map((length, a) => (a === at ? x.shape[a]! : length));
+  if (sameShape(target, x.shape)) return apply(scatterAddOp, [x, positions, part], at);
+  const sums = apply(scatterAddOp, [fullLike({ shape: target, dtype: x.dtype }, 0), positions, part], at);
+  return add(x, embed(sums, target.map(() => 0), x.shape));
 }
 
 /** The positions `rows` along `axis`, repeated over the other axes of `shape`. */
