@@ -17,7 +17,7 @@ import {
   placesOf,
   reachOf,
 } from '../reference/options.ts';
-import { arrayOf, type ValueSet } from './values.ts';
+import { filled, pool, type ValueSet } from './values.ts';
 
 /** The ways to write padding that a convolution may meet. */
 export type PaddingForm = 'number' | 'list' | 'pairs' | 'same' | 'valid';
@@ -233,27 +233,26 @@ export function convTransposeConfig(constraints: ConvConstraints): Arbitrary<Con
   );
 }
 
-function caseOf<O extends object>(
-  config: { input: number[]; weight: number[]; output: number[]; bias: boolean; options: O },
-  set: ValueSet | Arbitrary<number>,
-): Arbitrary<{ x: NdArray; w: NdArray; options: O; seed: number }> {
-  const bias = config.bias ? arrayOf([config.output[1] as number], set) : fc.constant(undefined);
+function caseOf<C extends { input: number[]; weight: number[]; output: number[]; bias: boolean; options: object }>(
+  config: Arbitrary<C>,
+  set: ValueSet | Arbitrary<number> | undefined,
+): Arbitrary<{ x: NdArray; w: NdArray; options: C['options']; seed: number }> {
   return fc
-    .record({ x: arrayOf(config.input, set), w: arrayOf(config.weight, set), bias, seed: fc.nat() })
-    .map(({ x, w, bias: b, seed }) => ({
-      x,
-      w,
-      options: b === undefined ? config.options : { ...config.options, bias: b },
-      seed,
+    .record({ config, x: pool(set), w: pool(set), bias: pool(set), seed: fc.nat() })
+    .map(({ config: { input, weight, output, bias, options }, ...values }) => ({
+      x: filled(input, values.x),
+      w: filled(weight, values.w),
+      options: bias ? { ...options, bias: filled([output[1] as number], values.bias) } : options,
+      seed: values.seed,
     }));
 }
 
-/** A convolution to compute: `{ x, w, options, seed }`. The configuration shrinks first, then the values. */
+/** A convolution to compute: `{ x, w, options, seed }`. */
 export function convCase(constraints: ConvConstraints & CaseConstraints): Arbitrary<ConvCase> {
-  return convConfig(constraints).chain((config) => caseOf(config, constraints.values ?? 'integers'));
+  return caseOf(convConfig(constraints), constraints.values);
 }
 
 /** A transposed convolution to compute: `{ x, w, options, seed }`. */
 export function convTransposeCase(constraints: ConvConstraints & CaseConstraints): Arbitrary<ConvTransposeCase> {
-  return convTransposeConfig(constraints).chain((config) => caseOf(config, constraints.values ?? 'integers'));
+  return caseOf(convTransposeConfig(constraints), constraints.values);
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { NdArray } from '../nd.ts';
 import { type AvgPoolOptions, type MaxPoolOptions, type PerAxis, reachOf } from '../reference/options.ts';
 import { type CaseConstraints, each, list, scalarOrList, withoutDefaults } from './conv.ts';
-import { arrayOf } from './values.ts';
+import { filled, pool } from './values.ts';
 
 export interface PoolConstraints {
   /** The number of spatial axes: 1, 2 or 3. */
@@ -101,11 +101,9 @@ export function poolConfig(constraints: PoolConstraints): Arbitrary<PoolConfig> 
   });
 }
 
-/** A pooling to compute: `{ x, kernelSize, options, seed }`. The configuration shrinks first, then the values. */
+/** A pooling to compute: `{ x, kernelSize, options, seed }`. */
 export function poolCase(constraints: PoolConstraints & CaseConstraints): Arbitrary<PoolCase> {
-  return poolConfig(constraints).chain(({ input, kernelSize, options }) =>
-    fc
-      .record({ x: arrayOf(input, constraints.values ?? 'integers'), seed: fc.nat() })
-      .map(({ x, seed }) => ({ x, kernelSize, options, seed })),
-  );
+  return fc
+    .record({ config: poolConfig(constraints), x: pool(constraints.values), seed: fc.nat() })
+    .map(({ config: { input, kernelSize, options }, x, seed }) => ({ x: filled(input, x), kernelSize, options, seed }));
 }

@@ -64,10 +64,40 @@ export function arrayOf(of: readonly number[], set: ValueSet | Arbitrary<number>
     .map((data) => ({ shape: [...of], data: Float64Array.from(data) }));
 }
 
-/** A dense array `{ shape, data }`; it shrinks to a smaller shape first, then to simpler values. */
+/** A number that depends on i in no simple way. Source: C. Wellons, "Prospecting for hash functions", 2018 (triple32). */
+function mixed(i: number): number {
+  let h = i + 1;
+  h = Math.imul(h ^ (h >>> 17), 0xed5ad4bb);
+  h = Math.imul(h ^ (h >>> 11), 0xac4c1b51);
+  h = Math.imul(h ^ (h >>> 15), 0x31848bab);
+  return (h ^ (h >>> 14)) >>> 0;
+}
+
+/** The most values that are drawn one by one; larger arrays repeat them in no order. */
+const POOL = 32;
+
+/**
+ * Values for an array whose shape is not known yet. They are drawn apart from the shape, so that both shrink together:
+ * a shape that shrinks keeps the values that fail, which a redrawn array would lose.
+ */
+export function pool(set: ValueSet | Arbitrary<number> = 'integers'): Arbitrary<number[]> {
+  return fc.array(typeof set === 'string' ? values(set) : set, { minLength: 1, maxLength: POOL, size: 'max' });
+}
+
+/** The array of a shape that a pool fills: its values in order, then the same in no order. */
+export function filled(shape: readonly number[], from: readonly number[]): NdArray {
+  const data = Float64Array.from(
+    { length: sizeOf(shape) },
+    (_, i) => from[i < from.length ? i : mixed(i) % from.length] as number,
+  );
+  return { shape: [...shape], data };
+}
+
+/** A dense array `{ shape, data }`; it shrinks to a smaller shape and simpler values. */
 export function array(constraints: ArrayConstraints = {}): Arbitrary<NdArray> {
-  const { shape: of = shape(), values: set = 'integers' } = constraints;
-  return 'generate' in of ? of.chain((drawn) => arrayOf(drawn, set)) : arrayOf(of, set);
+  const { shape: of = shape(), values: set } = constraints;
+  if (!('generate' in of)) return arrayOf(of, set);
+  return fc.record({ shape: of, from: pool(set) }).map((drawn) => filled(drawn.shape, drawn.from));
 }
 
 export interface BroadcastPair {
