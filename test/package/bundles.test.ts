@@ -8,7 +8,7 @@ import { rollup } from 'rollup';
 import { build as viteBuild } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Consumer, makeConsumer, root } from './consumer.ts';
-import { core, nothing, training } from './programs.ts';
+import { core, training } from './programs.ts';
 
 let consumer: Consumer;
 beforeAll(() => {
@@ -107,7 +107,6 @@ describe('the size of a bundle', () => {
     ['whole', "export * from 'typedgrad';"],
     ['training', training],
     ['core', core],
-    ['nothing', nothing],
   ])('stays within the budget, minified and gzipped: %s', async (name, code) => {
     const size = gzipped(await withEsbuild(`size-${name}`, code, true));
     console.log(`bundle ${name}: ${size} bytes minified and gzipped, of at most ${budget[name]}`);
@@ -116,6 +115,5 @@ describe('the size of a bundle', () => {
 
   it('is that of real programs', () => {
     expect(consumer.run('core.mjs', core)).toBe('0.0000 5.4366\n');
-    expect(consumer.run('nothing.mjs', nothing)).toBe('ShapeError\n');
   });
 });

@@ -23,9 +23,3 @@ import { grad, tensor } from 'typedgrad';
 const slope = grad((x) => x.mul(x).exp().sum());
 console.log(slope(tensor([0, 1])).toArray().map((value) => value.toFixed(4)).join(' '));
 `;
-
-/** Nothing but one error class. */
-export const nothing = `
-import { ShapeError } from 'typedgrad';
-console.log(new ShapeError('x').name);
-`;
