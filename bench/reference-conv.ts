@@ -50,7 +50,11 @@ function convolutions(n: number, c: number, size: number, o: number): void {
   const [x, w, g] = [filled([n, c, size, size], 1), filled([o, c, 3, 3], 2), filled([n, o, size, size], 3)];
   const flop = 2 * n * o * c * 9 * size * size;
   const name = `${n}×${c}×${size}×${size} → ${o}, 3×3 pad 1`;
-  const [y, dx, dw] = [g, x, w].map((t) => new Float32Array(t.data.length)) as [Float32Array, Float32Array, Float32Array];
+  const [y, dx, dw] = [g, x, w].map((t) => new Float32Array(t.data.length)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
   report(`conv            ${name}`, flop, y, () => jsKernels.conv(x, w, geometry, g.shape, y));
   report(`convInputGrad   ${name}`, flop, dx, () => jsKernels.convInputGrad(g, w, geometry, x.shape, dx));
   report(`convWeightGrad  ${name}`, flop, dw, () => jsKernels.convWeightGrad(x, g, geometry, w.shape, dw));

@@ -174,7 +174,12 @@ function append(terms: Terms, n: number, x: number, sx: number, w: number, sw: n
 function partsOf(x: Strided, bank: Filters, reach: Reach, tile: number): Parts {
   const sx = x.strides[x.strides.length - 1]!;
   const [kd, kh] = bank.kernel;
-  const list = reach.runs.map((run, tap) => ({ n: run.count, at: run.y, x: run.x * sx, w: tap * kd * kh * bank.inputs * tile }));
+  const list = reach.runs.map((run, tap) => ({
+    n: run.count,
+    at: run.y,
+    x: run.x * sx,
+    w: tap * kd * kh * bank.inputs * tile,
+  }));
   return { list: list.filter((part) => part.n > 0), sy: reach.yStep, sx: reach.xStep * sx };
 }
 

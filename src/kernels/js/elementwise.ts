@@ -1,3 +1,4 @@
+// biome-ignore-all lint/style/noParameterAssign: in row loops the places of operands are counters
 /**
  * Elementwise kernels: y = f(x), y = f(a, b), y = cond ? a : b, over any views.
  *
@@ -49,7 +50,15 @@ const unaryRows: Record<UnaryName, UnaryRow> = {
 
 /** y[oy + i] = f(a[oa + i·sa], b[ob + i·sb]) for i < n. */
 type BinaryRow = (
-  n: number, y: FloatArray, oy: number, a: FloatArray, oa: number, sa: number, b: FloatArray, ob: number, sb: number,
+  n: number,
+  y: FloatArray,
+  oy: number,
+  a: FloatArray,
+  oa: number,
+  sa: number,
+  b: FloatArray,
+  ob: number,
+  sb: number,
 ) => void;
 
 // biome-ignore format: one line per function

@@ -26,7 +26,10 @@ export function matmul(a: Strided, b: Strided, y: FloatArray): void {
   const batch = a.shape.slice(0, -2);
   const [m, k, n] = [a.shape[rank - 2]!, a.shape[rank - 1]!, b.shape[rank - 1]!];
   const out = denseStrides([...batch, m, n]);
-  const outer = [{ offset: 0, strides: out.slice(0, -2) }, ...[a, b].map((t) => ({ offset: t.offset, strides: t.strides.slice(0, -2) }))];
+  const outer = [
+    { offset: 0, strides: out.slice(0, -2) },
+    ...[a, b].map((t) => ({ offset: t.offset, strides: t.strides.slice(0, -2) })),
+  ];
   const narrow = n < m && n < 32;
   walk(batch, outer, (count, at, step) => {
     for (let i = 0; i < count; i++) {
@@ -62,7 +65,8 @@ function multiply(m: number, k: number, n: number, a: Matrix, b: Matrix, y: Matr
       for (let t = 0; t < k; t++) {
         terms.x[t] = block.offset + t * block.row;
         terms.w[t] = t * tile;
-        for (let lane = 0; lane < used; lane++) weights[t * tile + lane] = a.data[a.offset + (i + lane) * a.row + t * a.column]!;
+        for (let lane = 0; lane < used; lane++)
+          weights[t * tile + lane] = a.data[a.offset + (i + lane) * a.row + t * a.column]!;
       }
       acc.fill(0);
       addTerms(tile, acc, width, terms, whole, block.data, weights);
@@ -86,5 +90,5 @@ function rowsOf(b: Matrix, k: number, j: number, width: number): Matrix {
 }
 
 function storeRow(n: number, y: FloatArray, oy: number, sy: number, acc: Float64Array, at: number): void {
-  for (let i = 0; i < n; i++, oy += sy) y[oy] = acc[at + i]!;
+  for (let i = 0; i < n; i++) y[oy + i * sy] = acc[at + i]!;
 }

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/style/noParameterAssign: in row loops the places of operands are counters
 /**
  * Windows over spatial axes: the largest element, the sum, and the sum's adjoint.
  *
@@ -78,7 +79,8 @@ function eachRow(x: Strided, reach: Reaches, tap: Tap, finish: (at: number) => v
             for (const h of fromHigh) {
               const start = plane + d.x * sd + h.x * sh;
               const index = (d.x * height + h.x) * width;
-              for (const run of runs) tap(run.count, run.y, yStep, start + run.x * sw, xStep * sw, index + run.x, xStep);
+              for (const run of runs)
+                tap(run.count, run.y, yStep, start + run.x * sw, xStep * sw, index + run.x, xStep);
             }
           }
           finish(at);

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/style/noParameterAssign: in row loops the places of operands are counters
 /** Reductions and running sums along axes, and gather and scatter along an axis. */
 import type { FloatArray, Strided } from '../types.ts';
 import { dense, denseStrides, walk, without } from './walk.ts';

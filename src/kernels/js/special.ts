@@ -1,3 +1,4 @@
+// biome-ignore-all lint/correctness/noPrecisionLoss: the coefficients stand as they were published
 /** Scalar functions that JavaScript's Math lacks or defines differently. */
 
 /** Rounds halves to the even neighbour and keeps the sign of zero, as IEEE 754 roundToIntegralTiesToEven. */

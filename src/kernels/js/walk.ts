@@ -48,8 +48,7 @@ export function walk(shape: readonly number[], operands: readonly Operand[], row
   const at = operands.map((operand) => operand.offset);
   const n = sizes[inner] ?? 1;
   const step = strides.map((list) => list[inner] ?? 0);
-  if (inner <= 0) return row(n, at, step);
-  const count = new Array<number>(inner).fill(0);
+  const count = new Array<number>(Math.max(0, inner)).fill(0);
   for (;;) {
     row(n, at, step);
     let axis = inner - 1;

@@ -137,7 +137,9 @@ describe('pooling kernels', () => {
   const under = (setup: Setup, y: number[]): number[][] =>
     [...indices(kernelOf(setup))].map((k) => [
       ...y.slice(0, 2),
-      ...k.map((ki, a) => y[a + 2]! * setup.geometry.stride[a]! + ki * setup.geometry.dilation[a]! - setup.geometry.before[a]!),
+      ...k.map(
+        (ki, a) => y[a + 2]! * setup.geometry.stride[a]! + ki * setup.geometry.dilation[a]! - setup.geometry.before[a]!,
+      ),
     ]);
 
   it('maxPoolIndices finds the first NaN, or else the first largest element, or else -1', () => {
@@ -182,7 +184,10 @@ describe('pooling kernels', () => {
         for (const p of indices(setup.y)) {
           for (const s of under(setup, p)) sums.set(s.join(), (sums.get(s.join()) ?? 0) + at(g, p));
         }
-        expectSame(y, tabulate(setup.dtype, setup.x, (s) => sums.get(s.join()) ?? 0));
+        expectSame(
+          y,
+          tabulate(setup.dtype, setup.x, (s) => sums.get(s.join()) ?? 0),
+        );
       }),
       { numRuns: 300 },
     );

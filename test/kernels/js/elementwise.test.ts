@@ -2,7 +2,20 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsKernels } from '../../../src/kernels/js/index.ts';
 import type { BinaryName, Strided, UnaryName } from '../../../src/kernels/types.ts';
-import { allocate, at, dtypes, expectNear, expectSame, layouts, makeView, numbers, shapes, sizeOf, tabulate, viewOf } from './views.ts';
+import {
+  allocate,
+  at,
+  dtypes,
+  expectNear,
+  expectSame,
+  layouts,
+  makeView,
+  numbers,
+  shapes,
+  sizeOf,
+  tabulate,
+  viewOf,
+} from './views.ts';
 
 /** erf from its series with positive terms alone: 2/√π · e^(-x²) · Σ 2^k x^(2k+1) / (2k+1)!! (DLMF 7.6.2). */
 function erf(x: number): number {
@@ -53,7 +66,8 @@ const binaries: Record<BinaryName, (a: number, b: number) => number> = {
   mul: (a, b) => a * b,
   div: (a, b) => a / b,
   pow: (a, b) => (a === 1 || (a === -1 && !Number.isFinite(b) && !Number.isNaN(b)) ? 1 : a ** b),
-  maximum: (a, b) => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : a > b || (a === b && !Object.is(a, -0)) ? a : b),
+  maximum: (a, b) =>
+    Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : a > b || (a === b && !Object.is(a, -0)) ? a : b,
   minimum: (a, b) => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : a < b || (a === b && Object.is(a, -0)) ? a : b),
   eq: (a, b) => Number(a === b),
   ne: (a, b) => Number(a !== b),
@@ -63,7 +77,29 @@ const binaries: Record<BinaryName, (a: number, b: number) => number> = {
   ge: (a, b) => Number(a >= b),
 };
 
-const interesting = [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.25, -0.7, 1e4, -1e4, 3.3, -5.7, 1e-9, -1e-9, 0.4688, 4.1, 2 ** 52 + 1, -800, 1, -1, Infinity];
+const interesting = [
+  0.5,
+  1.5,
+  2.5,
+  -0.5,
+  -1.5,
+  -2.5,
+  0.25,
+  -0.7,
+  1e4,
+  -1e4,
+  3.3,
+  -5.7,
+  1e-9,
+  -1e-9,
+  0.4688,
+  4.1,
+  2 ** 52 + 1,
+  -800,
+  1,
+  -1,
+  Infinity,
+];
 
 const views = fc
   .tuple(dtypes, shapes)
@@ -84,7 +120,11 @@ describe('elementwise kernels', () => {
         spice(view, seed);
         const y = allocate(dtype, sizeOf(shape));
         jsKernels.unary(name, view, y);
-        expectNear(y, tabulate(dtype, shape, (i) => unaries[name](at(view, i))), 8);
+        expectNear(
+          y,
+          tabulate(dtype, shape, (i) => unaries[name](at(view, i))),
+          8,
+        );
       }),
     );
   });
@@ -97,7 +137,10 @@ describe('elementwise kernels', () => {
         spice(b, seed + 1);
         const y = allocate(dtype, sizeOf(shape));
         jsKernels.binary(name, a, b, y);
-        expectSame(y, tabulate(dtype, shape, (i) => binaries[name](at(a, i), at(b, i))));
+        expectSame(
+          y,
+          tabulate(dtype, shape, (i) => binaries[name](at(a, i), at(b, i))),
+        );
       }),
     );
   });
@@ -112,7 +155,10 @@ describe('elementwise kernels', () => {
         const cond = makeView(dtype, shape, layout, () => Math.trunc(next() / 5));
         const y = allocate(dtype, sizeOf(shape));
         jsKernels.where(cond, a, b, y);
-        expectSame(y, tabulate(dtype, shape, (i) => (at(cond, i) !== 0 ? at(a, i) : at(b, i))));
+        expectSame(
+          y,
+          tabulate(dtype, shape, (i) => (at(cond, i) !== 0 ? at(a, i) : at(b, i))),
+        );
       }),
     );
   });
@@ -120,17 +166,24 @@ describe('elementwise kernels', () => {
   it('copy writes any view in row-major order and converts the dtype', () => {
     fc.assert(
       fc.property(views, dtypes, fc.boolean(), ({ view, shape }, to, long) => {
-        const x = long ? { data: Float64Array.from({ length: 300 }, (_, i) => i / 3), offset: 5, shape: [7, 41], strides: [41, 1] } : view;
+        const x = long
+          ? { data: Float64Array.from({ length: 300 }, (_, i) => i / 3), offset: 5, shape: [7, 41], strides: [41, 1] }
+          : view;
         const size = long ? x.shape : shape;
         const y = allocate(to, sizeOf(size));
         jsKernels.copy(x, y);
-        expectSame(y, tabulate(to, size, (i) => at(x, i)));
+        expectSame(
+          y,
+          tabulate(to, size, (i) => at(x, i)),
+        );
       }),
     );
   });
 
   it('assign writes every element of the target view and nothing else', () => {
-    const pairs = fc.tuple(dtypes, dtypes, shapes).chain(([a, b, shape]) => fc.tuple(viewOf(a, shape, 5, false), viewOf(b, shape)));
+    const pairs = fc
+      .tuple(dtypes, dtypes, shapes)
+      .chain(([a, b, shape]) => fc.tuple(viewOf(a, shape, 5, false), viewOf(b, shape)));
     fc.assert(
       fc.property(pairs, ([target, x]) => {
         const expected = target.data.slice();
@@ -161,18 +214,38 @@ describe('special functions', () => {
     const y = scalar((x, out) => jsKernels.unary('erf', x, out), ...values);
     for (const [i, v] of values.entries()) {
       // The series' own rounding grows with the number of its terms.
-      expect(Math.abs(y[i]! - erf(v)), `erf(${v})`).toBeLessThanOrEqual(1e-15 * Math.abs(erf(v)) * Math.max(1, Math.abs(v)));
+      expect(Math.abs(y[i]! - erf(v)), `erf(${v})`).toBeLessThanOrEqual(
+        1e-15 * Math.abs(erf(v)) * Math.max(1, Math.abs(v)),
+      );
     }
   });
 
   it('erf keeps its relative precision near zero and its limits', () => {
-    const [tiny, ...limits] = scalar((x, out) => jsKernels.unary('erf', x, out), 1e-300, -0, Infinity, -Infinity, Number.NaN);
+    const [tiny, ...limits] = scalar(
+      (x, out) => jsKernels.unary('erf', x, out),
+      1e-300,
+      -0,
+      Infinity,
+      -Infinity,
+      Number.NaN,
+    );
     expect(tiny! / (1e-300 * (2 / Math.sqrt(Math.PI)))).toBeCloseTo(1, 15);
     expect(limits).toEqual([-0, 1, -1, Number.NaN]);
   });
 
   it('round goes to the even neighbour and keeps the sign of zero', () => {
-    const y = scalar((x, out) => jsKernels.unary('round', x, out), 0.5, 1.5, 2.5, -0.5, -1.5, -0.2, -0, 4503599627370497, 0.49999999999999994);
+    const y = scalar(
+      (x, out) => jsKernels.unary('round', x, out),
+      0.5,
+      1.5,
+      2.5,
+      -0.5,
+      -1.5,
+      -0.2,
+      -0,
+      4503599627370497,
+      0.49999999999999994,
+    );
     expect(y).toEqual([0, 2, 2, -0, -2, -0, -0, 4503599627370497, 0]);
   });
 
@@ -183,7 +256,12 @@ describe('special functions', () => {
 
   it('pow gives 1 for base 1 and NaN, and for base -1 and an infinite exponent', () => {
     const base = { data: Float64Array.of(1, -1, -1, 1, Number.NaN), offset: 0, shape: [5], strides: [1] };
-    const exponent = { data: Float64Array.of(Number.NaN, Infinity, -Infinity, Infinity, 0), offset: 0, shape: [5], strides: [1] };
+    const exponent = {
+      data: Float64Array.of(Number.NaN, Infinity, -Infinity, Infinity, 0),
+      offset: 0,
+      shape: [5],
+      strides: [1],
+    };
     const y = new Float64Array(5);
     jsKernels.binary('pow', base, exponent, y);
     expect([...y]).toEqual([1, 1, 1, 1, 1]);

@@ -2,11 +2,30 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsKernels } from '../../../src/kernels/js/index.ts';
 import type { Strided } from '../../../src/kernels/types.ts';
-import { allocate, at, dtypes, expectSame, indices, layouts, makeView, numbers, shapes, sizeOf, tabulate, viewOf } from './views.ts';
+import {
+  allocate,
+  at,
+  dtypes,
+  expectSame,
+  indices,
+  layouts,
+  makeView,
+  numbers,
+  shapes,
+  sizeOf,
+  tabulate,
+  viewOf,
+} from './views.ts';
 
-const views = fc.tuple(dtypes, shapes).chain(([dtype, shape]) => viewOf(dtype, shape, 20).map((view) => ({ dtype, shape, view })));
+const views = fc
+  .tuple(dtypes, shapes)
+  .chain(([dtype, shape]) => viewOf(dtype, shape, 20).map((view) => ({ dtype, shape, view })));
 const filled = views.filter(({ shape }) => shape.length > 0);
-const insert = (index: number[], axis: number, i: number): number[] => [...index.slice(0, axis), i, ...index.slice(axis)];
+const insert = (index: number[], axis: number, i: number): number[] => [
+  ...index.slice(0, axis),
+  i,
+  ...index.slice(axis),
+];
 
 describe('reductions', () => {
   it('sum adds over any set of axes in double precision and rounds once', () => {
@@ -21,7 +40,10 @@ describe('reductions', () => {
         }
         const y = allocate(dtype, sizeOf(kept));
         jsKernels.sum(view, axes, y);
-        expectSame(y, tabulate(dtype, kept, (index) => sums.get(index.join()) ?? 0));
+        expectSame(
+          y,
+          tabulate(dtype, kept, (index) => sums.get(index.join()) ?? 0),
+        );
       }),
       { numRuns: 300 },
     );
@@ -78,7 +100,9 @@ describe('gather and scatterAdd', () => {
         axis: fc.constant(axis),
         long: viewOf(dtype, long),
         short: viewOf(dtype, short, 20),
-        index: layouts(shape.length).map((layout) => makeView(dtype, short, layout, () => Math.abs(next()) % long[axis]!)),
+        index: layouts(shape.length).map((layout) =>
+          makeView(dtype, short, layout, () => Math.abs(next()) % long[axis]!),
+        ),
       });
     });
 
@@ -87,7 +111,10 @@ describe('gather and scatterAdd', () => {
       fc.property(cases, ({ dtype, axis, long, index }) => {
         const y = allocate(dtype, sizeOf(index.shape));
         jsKernels.gather(long, axis, index, y);
-        expectSame(y, tabulate(dtype, index.shape, (i) => at(long, i.with(axis, at(index, i)))));
+        expectSame(
+          y,
+          tabulate(dtype, index.shape, (i) => at(long, i.with(axis, at(index, i)))),
+        );
       }),
       { numRuns: 300 },
     );
@@ -97,14 +124,22 @@ describe('gather and scatterAdd', () => {
     fc.assert(
       fc.property(cases, ({ dtype, axis, long, short, index }) => {
         const y = tabulate(dtype, long.shape, (i) => at(long, i));
-        const dense: Strided = { ...long, data: y.slice(), offset: 0, strides: long.shape.map((_, k) => sizeOf(long.shape.slice(k + 1))) };
+        const dense: Strided = {
+          ...long,
+          data: y.slice(),
+          offset: 0,
+          strides: long.shape.map((_, k) => sizeOf(long.shape.slice(k + 1))),
+        };
         const sums = new Map<string, number>();
         for (const i of indices(index.shape)) {
           const key = i.with(axis, at(index, i)).join();
           sums.set(key, (sums.get(key) ?? at(dense, i.with(axis, at(index, i)))) + at(short, i));
         }
         jsKernels.scatterAdd(short, axis, index, long.shape, y);
-        expectSame(y, tabulate(dtype, long.shape, (i) => sums.get(i.join()) ?? at(dense, i)));
+        expectSame(
+          y,
+          tabulate(dtype, long.shape, (i) => sums.get(i.join()) ?? at(dense, i)),
+        );
       }),
       { numRuns: 300 },
     );
@@ -118,8 +153,20 @@ describe('matmul', () => {
     { weight: 1, arbitrary: fc.integer({ min: 30, max: 40 }) },
   );
   const cases = fc
-    .record({ dtype: dtypes, batch: fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 2 }), m: sizes, k: sizes, n: sizes })
-    .chain((c) => fc.tuple(fc.constant(c), viewOf(c.dtype, [...c.batch, c.m, c.k], 60), viewOf(c.dtype, [...c.batch, c.k, c.n], 60)));
+    .record({
+      dtype: dtypes,
+      batch: fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 2 }),
+      m: sizes,
+      k: sizes,
+      n: sizes,
+    })
+    .chain((c) =>
+      fc.tuple(
+        fc.constant(c),
+        viewOf(c.dtype, [...c.batch, c.m, c.k], 60),
+        viewOf(c.dtype, [...c.batch, c.k, c.n], 60),
+      ),
+    );
 
   it('is the sum of products for every batch, view and size', () => {
     fc.assert(
@@ -130,7 +177,8 @@ describe('matmul', () => {
         const expected = tabulate(dtype, shape, (index) => {
           const [i, j] = index.slice(-2) as [number, number];
           let sum = 0;
-          for (let t = 0; t < k; t++) sum += at(a, [...index.slice(0, -2), i, t]) * at(b, [...index.slice(0, -2), t, j]);
+          for (let t = 0; t < k; t++)
+            sum += at(a, [...index.slice(0, -2), i, t]) * at(b, [...index.slice(0, -2), t, j]);
           return sum;
         });
         expectSame(y, expected);
@@ -146,11 +194,15 @@ describe('matmul', () => {
   ])('is the sum of products over several blocks: %i × %i × %i', (m, k, n) => {
     const next = numbers(m, 0);
     const a = makeView('float32', [m, k], { order: [1, 0], axes: ['dense', 'stepped'], start: 2 }, next);
-    for (const order of [[0, 1], [1, 0]]) {
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ]) {
       const b = makeView('float32', [k, n], { order, axes: ['dense', 'dense'], start: 1 }, next);
       const y = new Float32Array(m * n);
       jsKernels.matmul(a, b, y);
-      const sum = ([i, j]: number[]) => Array.from({ length: k }, (_, t) => at(a, [i!, t]) * at(b, [t, j!])).reduce((p, q) => p + q, 0);
+      const sum = ([i, j]: number[]) =>
+        Array.from({ length: k }, (_, t) => at(a, [i!, t]) * at(b, [t, j!])).reduce((p, q) => p + q, 0);
       expectSame(y, tabulate('float32', [m, n], sum));
     }
     expect.assertions(2);
