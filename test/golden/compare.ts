@@ -35,7 +35,8 @@ export function difference(
     const here = Number.isFinite(e) && Number.isFinite(a) ? Math.abs(a - e) / scale : Number.POSITIVE_INFINITY;
     if (here > error) [error, worst] = [here, i];
   }
-  const message = error === 0 ? 'equal' : `element [${position(worst, shape)}] is ${values[worst]} instead of ${expected[worst]}`;
+  const message =
+    error === 0 ? 'equal' : `element [${position(worst, shape)}] is ${values[worst]} instead of ${expected[worst]}`;
   return { error, message };
 }
 

@@ -2,18 +2,18 @@
 
 import { describe, expect, test } from 'vitest';
 import { type Case, FAMILIES, loadFamily } from './load.ts';
-import { describeCase, runCase, type Variant } from './run.ts';
-
-const VARIANTS: readonly Variant[] = ['float64', 'views', 'float32'];
+import { applies, describeCase, runCase, VARIANTS } from './run.ts';
 
 function failuresOf(c: Case): string[] {
   const failures: string[] = [];
   for (const variant of VARIANTS) {
-    if (variant === 'float32' && c.only64) continue;
+    if (!applies(c, variant)) continue;
     try {
       for (const { error, tolerance, part, what, message } of runCase(c, variant)) {
         if (!(error <= tolerance)) {
-          failures.push(`${describeCase(c)} ${variant}, ${part}, ${what}: ${message} (${error.toExponential(1)} > ${tolerance})`);
+          failures.push(
+            `${describeCase(c)} ${variant}, ${part}, ${what}: ${message} (${error.toExponential(1)} > ${tolerance})`,
+          );
         }
       }
     } catch (error) {
@@ -31,7 +31,8 @@ for (const family of FAMILIES) {
       test(`${fn}: ${cases.length} cases`, () => {
         const failures = cases.flatMap(failuresOf);
         const shown = failures.slice(0, 5).join('\n  ');
-        if (failures.length) expect.fail(`${failures.length} disagreements over ${cases.length} cases, first\n  ${shown}`);
+        if (failures.length)
+          expect.fail(`${failures.length} disagreements over ${cases.length} cases, first\n  ${shown}`);
       });
     }
   });

@@ -21,6 +21,8 @@ export interface Case {
   readonly after?: Readonly<Record<string, Encoded>>;
   /** Called as a method of the first argument. */
   readonly method?: boolean;
+  /** Only of contiguous inputs. */
+  readonly dense?: boolean;
   /** Too large or too small for float32. */
   readonly only64?: boolean;
   /** `'element'`: errors relative to each element; otherwise relative to the tensor's largest. */
@@ -38,7 +40,16 @@ const SPECIAL = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, '-Infinit
 
 /** The families of cases, each a file of that name. */
 export const FAMILIES = [
-  'elementwise', 'reductions', 'matmul', 'indexing', 'views', 'conv', 'conv_transpose', 'pool', 'activations', 'norms',
+  'elementwise',
+  'reductions',
+  'matmul',
+  'indexing',
+  'views',
+  'conv',
+  'conv_transpose',
+  'pool',
+  'activations',
+  'norms',
   'losses',
 ] as const;
 

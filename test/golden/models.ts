@@ -55,7 +55,9 @@ export function buildOptimizer({ name, options, groups }: OptimizerSpec, model: 
     if (!found) throw new Error(`no parameter ${wanted} among ${[...parameters.keys()]}`);
     return found;
   };
-  const target = groups?.map(({ names, ...rest }) => ({ params: names.map(pick), ...rest })) ?? [...parameters.values()];
+  const target = groups?.map(({ names, ...rest }) => ({ params: names.map(pick), ...rest })) ?? [
+    ...parameters.values(),
+  ];
   return construct(name, target, decodeOptions(options)) as Optimizer;
 }
 

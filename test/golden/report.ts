@@ -5,11 +5,16 @@
  */
 
 import { FAMILIES, loadFamily } from './load.ts';
-import { type Part, runCase, type Variant } from './run.ts';
+import { applies, type Part, runCase, VARIANTS, type Variant } from './run.ts';
 
 const COLUMNS: readonly (readonly [Variant, Part])[] = [
-  ['float64', 'forward'], ['float64', 'gradient'], ['float64', 'second gradient'], ['views', 'forward'], ['views', 'gradient'],
-  ['float32', 'forward'], ['float32', 'gradient'],
+  ['float64', 'forward'],
+  ['float64', 'gradient'],
+  ['float64', 'second gradient'],
+  ['views', 'forward'],
+  ['views', 'gradient'],
+  ['float32', 'forward'],
+  ['float32', 'gradient'],
 ];
 
 interface Row {
@@ -23,8 +28,8 @@ function measureFamily(family: string): Row {
   for (const c of loadFamily(family)) {
     row.cases++;
     let failed = false;
-    for (const variant of ['float64', 'views', 'float32'] as const) {
-      if (variant === 'float32' && c.only64) continue;
+    for (const variant of VARIANTS) {
+      if (!applies(c, variant)) continue;
       try {
         for (const { part, error, tolerance } of runCase(c, variant)) {
           const key = `${variant} ${part}`;

@@ -21,6 +21,12 @@ export const TOLERANCE: Readonly<Record<DType, Readonly<Record<Part, number>>>> 
   float32: { forward: 1e-5, gradient: 1e-4, 'second gradient': Number.POSITIVE_INFINITY },
 };
 
+export const VARIANTS: readonly Variant[] = ['float64', 'views', 'float32'];
+
+export function applies(c: Case, variant: Variant): boolean {
+  return !(variant === 'float32' && c.only64) && !(variant === 'views' && c.dense);
+}
+
 type Callable = (...args: unknown[]) => unknown;
 
 /** An input as the library sees it (`x`), the leaf that it is a view of, and a leaf's gradient in the input's own shape. */
@@ -43,7 +49,10 @@ function makeInput(encoded: Encoded, variant: Variant, requiresGrad: boolean): I
 }
 
 /** Memory that holds the values with axes reversed (or, below two axes, backward with NaN between), and the view back. */
-function spread(values: Float64Array, shape: readonly number[]): { data: Float64Array; leafShape: number[]; see: (t: Tensor) => Tensor } {
+function spread(
+  values: Float64Array,
+  shape: readonly number[],
+): { data: Float64Array; leafShape: number[]; see: (t: Tensor) => Tensor } {
   if (shape.length < 2) {
     const data = new Float64Array(2 * values.length).fill(Number.NaN);
     values.forEach((value, i) => {
@@ -54,7 +63,9 @@ function spread(values: Float64Array, shape: readonly number[]): { data: Float64
   }
   const leafShape = [...shape].reverse();
   const axes = shape.map((_, i) => shape.length - 1 - i);
-  const data = tensor(values, [...shape]).permute(axes).toTypedArray() as Float64Array;
+  const data = tensor(values, [...shape])
+    .permute(axes)
+    .toTypedArray() as Float64Array;
   return { data: Float64Array.from(data), leafShape, see: (t) => t.permute(axes) };
 }
 
@@ -85,7 +96,9 @@ class Call {
       return input.x;
     };
     this.args = c.args.map((arg, i) => make(arg, String(i)));
-    this.options = Object.fromEntries(Object.entries(c.options ?? {}).map(([name, value]) => [name, make(value, name)]));
+    this.options = Object.fromEntries(
+      Object.entries(c.options ?? {}).map(([name, value]) => [name, make(value, name)]),
+    );
   }
 
   run(): Tensor[] {
@@ -154,16 +167,25 @@ export function runCase(c: Case, variant: Variant): Finding[] {
     const total = inner(outs, c.v, dtype);
     if (total?.requiresGrad) total.backward(undefined, { createGraph: withSecond });
   }
-  for (const [path, expected] of Object.entries(c.grads)) measure('gradient', `input ${path}`, call.gradient(path), expected);
+  for (const [path, expected] of Object.entries(c.grads))
+    measure('gradient', `input ${path}`, call.gradient(path), expected);
   if (withSecond) measureSecond(c, call, measure);
   return findings;
 }
 
-function measureSecond(c: Case, call: Call, measure: (part: Part, what: string, actual: Tensor | null, expected: Encoded) => void): void {
+function measureSecond(
+  c: Case,
+  call: Call,
+  measure: (part: Part, what: string, actual: Tensor | null, expected: Encoded) => void,
+): void {
   const paths = Object.keys(c.second!);
   const grads = paths.map((path) => call.gradient(path));
   for (const path of paths) call.inputs.get(path)!.leaf.grad = null;
-  const total = inner(grads, paths.map((path) => c.u![path]!), 'float64');
+  const total = inner(
+    grads,
+    paths.map((path) => c.u![path]!),
+    'float64',
+  );
   if (total?.requiresGrad) total.backward();
   for (const path of paths) measure('second gradient', `input ${path}`, call.gradient(path), c.second![path]!);
 }

@@ -1,7 +1,15 @@
 /** Layers, schedules and whole training runs against PyTorch's, in float64. */
 
 import { describe, expect, test } from 'vitest';
-import { clipGradNorm, clipGradValue, crossEntropy, type Module, mseLoss, noGrad, type Tensor } from '../../src/index.ts';
+import {
+  clipGradNorm,
+  clipGradValue,
+  crossEntropy,
+  type Module,
+  mseLoss,
+  noGrad,
+  type Tensor,
+} from '../../src/index.ts';
 import { difference } from './compare.ts';
 import { decode, decodeNumber, type Encoded, readLines } from './load.ts';
 import {
@@ -86,7 +94,7 @@ function expectInitial({ layer, initial }: LayerCase): void {
     const variance = values.reduce((sum, v) => sum + v * v, 0) / values.length;
     expect(largest / bound, `${name}: the bound is reached`).toBeGreaterThan(0.98);
     expect(Math.abs(mean) / bound, `${name}: mean`).toBeLessThan(0.1);
-    expect(variance / (bound * bound / 3), `${name}: variance, of a uniform distribution`).toBeCloseTo(1, 1);
+    expect(variance / ((bound * bound) / 3), `${name}: variance, of a uniform distribution`).toBeCloseTo(1, 1);
   }
 }
 
@@ -152,7 +160,8 @@ function replay(c: RunCase): void {
     optimizer.zeroGrad();
     const prediction = model.forward(batches[i % 2]!);
     const target = targets[i % 2]!;
-    const loss = c.loss === 'crossEntropy' ? crossEntropy(prediction, target, c.lossOptions ?? {}) : mseLoss(prediction, target);
+    const loss =
+      c.loss === 'crossEntropy' ? crossEntropy(prediction, target, c.lossOptions ?? {}) : mseLoss(prediction, target);
     loss.backward();
     clip(c, model, seen.totals);
     seen.rates.push(optimizer.lr);
@@ -165,7 +174,11 @@ function replay(c: RunCase): void {
   expectNumbers('norm of all gradients in step', seen.totals, c.totals ?? []);
   expectState('after training', model, c.final);
   model.eval();
-  expectClose('evaluation', noGrad(() => model.forward(batches[0]!)), c.evaluation);
+  expectClose(
+    'evaluation',
+    noGrad(() => model.forward(batches[0]!)),
+    c.evaluation,
+  );
 }
 
 function clip({ clip: limits }: RunCase, model: Module, totals: number[]): void {

@@ -96,7 +96,8 @@ def powers(book):
         book.add('pow', [x, exponent], {}, torch.pow(x, exponent), order=1)
     x = given(SPECIAL, grad=False)
     for exponent in (2, 0, -1, 0.5, 3):
-        book.add('pow', [x, exponent], {}, torch.pow(x, exponent), scale='element')
+        # A tensor of exponents: with the number 0.5 PyTorch takes the root, which differs from IEEE's pow at -Infinity.
+        book.add('pow', [x, exponent], {}, torch.pow(x, torch.full_like(x, exponent)), scale='element')
 
 
 def choices(book):
