@@ -16,6 +16,8 @@ export interface Interpreter {
   apply(op: AnyOp, inputs: readonly Tensor[], attrs: unknown): Tensor;
   /** Overwrites the elements of `target` with those of `value`, of the same shape and dtype. */
   assign(target: Tensor, value: Tensor): void;
+  /** Hears that what follows depends on `value`, which `read` would give at another time. */
+  guard?(read: () => unknown, value: unknown): void;
 }
 
 /** What autograd wants to hear. */
@@ -83,6 +85,16 @@ export function withInterpreter<R>(other: Interpreter, fn: () => R): R {
 /** The interpreter behind the door now. */
 export function currentInterpreter(): Interpreter {
   return interpreter;
+}
+
+/**
+ * The value of `read()`, on which code branches outside of operations (a module's mode, say). A traced program holds
+ * only as long as it stays the same.
+ */
+export function guarded<T>(read: () => T): T {
+  const value = read();
+  interpreter.guard?.(read, value);
+  return value;
 }
 
 /** Called once by autograd. */

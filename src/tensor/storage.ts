@@ -7,7 +7,7 @@ import type { FloatArray } from '../kernels/types.ts';
  * can tell whether a value it saved has changed since.
  */
 export class Storage {
-  readonly #data: FloatArray;
+  #data: FloatArray;
   version = 0;
 
   constructor(data: FloatArray) {
@@ -16,5 +16,11 @@ export class Storage {
 
   get data(): FloatArray {
     return this.#data;
+  }
+
+  /** Moves the values to `home`, which is of the same length and kind; every view sees them there. */
+  moveTo(home: FloatArray): void {
+    home.set(this.#data);
+    this.#data = home;
   }
 }

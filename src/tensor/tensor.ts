@@ -75,10 +75,9 @@ export interface GradNode {
  * ```
  */
 export class Tensor extends TensorBase {
-  /** The gradient that `backward` left here, of the same shape; null before. */
-  grad: Tensor | null = null;
   /** @internal */
   node: GradNode | null = null;
+  #grad: Tensor | null = null;
   #requiresGrad = false;
 
   /**
@@ -101,6 +100,17 @@ export class Tensor extends TensorBase {
     const result = new Tensor(storage, { shape: sizes, strides: denseStrides(sizes), offset: 0 });
     if (options.requiresGrad) result.requiresGrad = true;
     return result;
+  }
+
+  /** The gradient that `backward` left here, of the same shape; null before. */
+  get grad(): Tensor | null {
+    gradObserver?.(this, this.#grad, false);
+    return this.#grad;
+  }
+
+  set grad(value: Tensor | null) {
+    gradObserver?.(this, this.#grad, true);
+    this.#grad = value;
   }
 
   /** Whether gradients flow to this tensor. Settable on tensors that no operation made. */
@@ -312,6 +322,16 @@ export type TensorFunctions = {
     ? (x: Tensor, ...args: A) => R extends Tensor ? Tensor : R
     : never;
 };
+
+/** Hears of every look at (or, if `isWrite`, change of) a tensor's `grad`, which held `before`. */
+export type GradObserver = (x: Tensor, before: Tensor | null, isWrite: boolean) => void;
+
+let gradObserver: GradObserver | null = null;
+
+/** Sets who hears of reads and writes of `grad`; for tracing, to which a gradient is state. @internal */
+export function observeGrad(observer: GradObserver | null): void {
+  gradObserver = observer;
+}
 
 let bound: TensorFunctions;
 
