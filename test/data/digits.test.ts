@@ -54,7 +54,9 @@ describe('syntheticDigits', () => {
       syntheticDigits({ count: 300, split: 'test' }),
       syntheticDigits({ count: 300, seed: 1 }),
     ];
-    const seen = new Set(sets.flatMap(({ pixels }) => Array.from({ length: 300 }, (_, i) => digest(picture(pixels, i)))));
+    const seen = new Set(
+      sets.flatMap(({ pixels }) => Array.from({ length: 300 }, (_, i) => digest(picture(pixels, i)))),
+    );
     expect(seen.size).toBe(900);
   });
 
@@ -119,7 +121,7 @@ describe('syntheticDigits', () => {
     expect(() => syntheticDigits({ size: 225 })).toThrow('at most 224, but is 225');
     expect(() => syntheticDigits({ split: 'validation' as 'test' })).toThrow("'train', 'test'");
     expect(() => syntheticDigits({ digits: 3 } as object)).toThrow("unknown option 'digits'");
-    expect(() => syntheticDigits({ train: 10, count: 10 })).toThrow("unknown option 'count'");
+    expect(() => syntheticDigits({ train: 10, count: 10 } as { train: number })).toThrow("unknown option 'count'");
     expect(syntheticDigits({ count: 0 }).images.shape).toEqual([0, 1, 28, 28]);
   });
 });
