@@ -14,8 +14,8 @@ import torch
 
 from cases import Book
 
-FAMILIES = ['elementwise', 'reductions', 'matmul', 'indexing', 'views', 'conv', 'conv_transpose', 'pool', 'activations',
-            'norms', 'losses']
+FAMILIES = ['creation', 'elementwise', 'reductions', 'matmul', 'indexing', 'views', 'conv', 'conv_transpose', 'pool',
+            'activations', 'norms', 'losses']
 
 
 def main():

@@ -40,6 +40,7 @@ const SPECIAL = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, '-Infinit
 
 /** The families of cases, each a file of that name. */
 export const FAMILIES = [
+  'creation',
   'elementwise',
   'reductions',
   'matmul',

@@ -1,7 +1,7 @@
 /** Runs one golden case through the library, in a dtype and a memory layout, and measures every part of the answer. */
 
 import * as library from '../../src/index.ts';
-import { type DType, type Tensor, tensor } from '../../src/index.ts';
+import { type DType, Tensor, tensor } from '../../src/index.ts';
 import { type Difference, difference } from './compare.ts';
 import { type Case, decode, decodeNumber, type Encoded, isEncoded } from './load.ts';
 
@@ -83,9 +83,11 @@ class Call {
   readonly args: unknown[];
   readonly options: Record<string, unknown>;
   readonly c: Case;
+  readonly variant: Variant;
 
   constructor(c: Case, variant: Variant) {
     this.c = c;
+    this.variant = variant;
     const make = (value: unknown, path: string): unknown => {
       if (Array.isArray(value) && value.some(isEncoded)) return value.map((item, i) => make(item, `${path}/${i}`));
       if (Array.isArray(value)) return value.map((item) => (Array.isArray(item) ? item : decodeNumber(item)));
@@ -104,8 +106,13 @@ class Call {
   run(): Tensor[] {
     const { fn, method, options } = this.c;
     const args = options === undefined ? this.args : [...this.args, this.options];
-    const result = method ? callMethod(fn, args) : lookUp(fn)(...args);
+    const result = method || this.prefersMethod(args[0]) ? callMethod(fn, args) : lookUp(fn)(...args);
     return (Array.isArray(result) ? result : [result]) as Tensor[];
+  }
+
+  /** On views, functions of one tensor are called as its methods. */
+  private prefersMethod(first: unknown): boolean {
+    return this.variant === 'views' && first instanceof Tensor && this.c.fn in Tensor.prototype;
   }
 
   /** The gradient that `backward` left in an input's leaf, as the input lies; null where none arrived. */

@@ -135,5 +135,17 @@ def fill(book):
     powers(book)
     choices(book)
     kinks(book)
+    for low, high in ((None, 0.5), (-0.5, None)):
+        x = leaf(3, 4, full=True)
+        book.add('clamp', [x, low, high], {}, torch.clamp(x, low, high))
+    for low_shape, high_shape in (((3, 4), (3, 4)), ((4,), (3, 1)), ((), ())):
+        x, low, high = leaf(3, 4, full=True), leaf(*low_shape, low=-1, high=-0.25), leaf(*high_shape, low=0.25, high=1)
+        book.add('clamp', [x, low, high], {}, torch.clamp(x, low, high))
+    c, x = (plain(2, 3) > 0).double(), leaf(2, 3)
+    book.add('where', [c, x, 0.5], {}, torch.where(c != 0, x, torch.tensor(0.5)))
+    book.add('where', [c, -1.5, x], {}, torch.where(c != 0, torch.tensor(-1.5), x))
+    x = leaf(2, 3, low=0.25)
+    for name, f in BINARY.items():
+        book.add(name, [1.53125, x], {}, f(torch.tensor(1.53125), x))
     x = distinct(3, 4)
     book.add('maximum', [x, 0.0078125], {}, torch.maximum(x, torch.tensor(0.0078125)))

@@ -59,6 +59,15 @@ def joins(book):
     for count, axis in itertools.product((1, 2, 3), (0, 1, 2, -1, -2, -3)):
         xs = [leaf(2, 3) for _ in range(count)]
         book.add('stack', [xs, axis], {}, torch.stack(xs, axis))
+    for size, axis in ((2, 0), (3, 0), (5, 1), (1, 1), (7, 1)):
+        x = leaf(5, 7)
+        book.add('split', [x, size, axis], {}, torch.split(x, size, axis))
+    x, y = leaf(2, 3), leaf(2, 3)
+    book.add('cat', [[x, y]], {}, torch.cat([x, y]))
+    book.add('stack', [[x, y]], {}, torch.stack([x, y]))
+    for shift in (3, -4):
+        x = leaf(2, 3)
+        book.add('roll', [x, shift], {}, torch.roll(x, shift))
     x = leaf(4)
     book.add('cat', [[x, x], 0], {}, torch.cat([x, x]), order=0)
     for classes in (1, 3, 5):

@@ -145,6 +145,11 @@ def adaptive(book):
                 book.add('adaptiveMaxPool%dd' % rank, [x, target], {}, y)
             except RuntimeError:
                 book.add('adaptiveMaxPool%dd' % rank, [x, target], {}, y, order=1)
+    for target in ([None, 3], [2, None]):
+        x = leaf(1, 2, 4, 5)
+        book.add('adaptiveAvgPool2d', [x, target], {}, F.adaptive_avg_pool2d(x, target))
+        x = distinct(1, 2, 4, 5)
+        book.add('adaptiveMaxPool2d', [x, target], {}, F.adaptive_max_pool2d(x, target))
     for rank in (1, 2, 3):
         x = given([[[-1.0, -INF, -3.0, -2.0]]]).detach().reshape(1, 1, *([1] * (rank - 1)), 4).requires_grad_(True)
         book.add('adaptiveMaxPool%dd' % rank, [x, [1] * (rank - 1) + [2]], {}, ADAPTIVE_MAX[rank](x, [1] * (rank - 1) + [2]), order=1)

@@ -148,6 +148,13 @@ def special(book):
         x = leaf(*shape)
         for name in ('sum', 'prod'):
             book.add(name, [x] if axis is None else [x, axis], {}, SMOOTH[name](x, axis, False))
+    for shape, axis in (((1,), None), ((3, 1), 1), ((1, 2), 0)):
+        x = plain(*shape)
+        for name, f in (('variance', torch.var), ('std', torch.std)):
+            y = f(x, dims(x, axis), correction=1)
+            book.add(name, [x] if axis is None else [x, axis], {}, y)
+    x = plain(0)
+    book.add('mean', [x], {}, torch.mean(x))
     x = leaf(3, 0)
     book.add('any', [x.detach(), 1], {}, torch.zeros(3))
     book.add('all', [x.detach(), 1], {}, torch.ones(3))

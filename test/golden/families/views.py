@@ -70,6 +70,11 @@ def fill(book):
                                     ((2, 3, 5), -1, 3, 2), ((4, 3), -2, 1, 2), ((6,), 0, 2, 5)):
         x = leaf(*shape)
         add('unfold', [x, axis, size, step], x.unfold(axis, size, step))
+    for shape, target in (((2, 1, 3), [-1, 4, -1]), ((3, 1), [2, -1, 2])):
+        x = leaf(*shape)
+        add('expand', [x, target], x.expand(target))
+    x = leaf(2, 3, 4, 2)
+    add('flatten', [x, 1, 2], x.flatten(1, 2))
     x = leaf(2, 3)
     add('clone', [x], x.clone())
     add('contiguous', [x], x.contiguous())
