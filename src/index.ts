@@ -16,6 +16,8 @@ export {
 export { expand, sum } from './ops/expand.ts';
 export { cumsum, gather, indexSelect, scatterAdd, unfold } from './ops/indexing.ts';
 export * from './ops/join.ts';
+export { type Labels, oneHot } from './ops/labels.ts';
+export * from './ops/losses.ts';
 export * from './ops/matmul.ts';
 export { assign } from './ops/methods.ts';
 export { pad } from './ops/pad.ts';

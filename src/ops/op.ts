@@ -41,6 +41,8 @@ export interface ComputeOp<A = undefined> extends OpBase<A> {
   readonly kind: 'compute';
   /** The shape rule: the result's shape and dtype, or a ShapeError. */
   infer(inputs: readonly Tensor[], attrs: A): TensorSpec;
+  /** Whether it gives another result each time, as random numbers do; such an operation is never merged or left out. */
+  readonly impure?: true;
   /** Fills `y`, which is zeroed and of shape `out.shape`. */
   compute(inputs: readonly Strided[], attrs: A, out: TensorSpec, y: FloatArray): void;
 }
