@@ -52,36 +52,27 @@ export function learningCurve(history: History): Promise<string> {
   const kept = steps.map((step, i) => ({ ...step, smoothLoss: losses[i], smoothAccuracy: shares[i] }));
   const points = kept.filter((_, i) => i % every === 0 || i === kept.length - 1);
   const x = { field: 'seen', type: 'quantitative', title: 'digits seen', axis: { tickCount: 6 } };
+  const loss = series(x, { 'of each step': COLORS.faint, smoothed: COLORS.train });
+  const right = series(x, { 'in training': COLORS.train, 'on test digits': COLORS.test });
+  const panel = { width: 340, height: 220, data: { values: points } };
   return draw({
     hconcat: [
       {
         title: 'loss',
-        width: 340,
-        height: 220,
-        data: { values: points },
+        ...panel,
         layer: [
-          layer({ type: 'point', filled: true, size: 12, opacity: 0.35 }, x, 'loss', 'of each step', COLORS.faint),
-          layer({ type: 'line', strokeWidth: 2 }, x, 'smoothLoss', 'smoothed', COLORS.train),
+          loss('loss', 'of each step', { type: 'point', filled: true, size: 12, opacity: 0.5 }),
+          loss('smoothLoss', 'smoothed', { type: 'line', strokeWidth: 2 }),
         ],
       },
       {
         title: 'share of right answers',
-        width: 340,
-        height: 220,
+        ...panel,
         layer: [
-          {
-            data: { values: points },
-            ...layer({ type: 'line', strokeWidth: 2 }, x, 'smoothAccuracy', 'in training', COLORS.train),
-          },
+          right('smoothAccuracy', 'in training', { type: 'line', strokeWidth: 2 }),
           {
             data: { values: tests },
-            ...layer(
-              { type: 'line', strokeWidth: 2, point: { size: 50 } },
-              x,
-              'accuracy',
-              'on test digits',
-              COLORS.test,
-            ),
+            ...right('accuracy', 'on test digits', { type: 'line', strokeWidth: 2, point: { size: 50 } }),
           },
         ],
       },
@@ -90,9 +81,13 @@ export function learningCurve(history: History): Promise<string> {
   });
 }
 
-function layer(mark: object, x: object, field: string, name: string, color: string): object {
-  const y = { field, type: 'quantitative', title: null, scale: { zero: false } };
-  return { mark, encoding: { x, y, color: { datum: name, scale: { domain: [name], range: [color] } } } };
+/** Makes the layers of one panel; every one of them is told all names and colours, or they would quarrel. */
+function series(x: object, colors: Readonly<Record<string, string>>) {
+  const scale = { domain: Object.keys(colors), range: Object.values(colors) };
+  return (field: string, name: string, mark: object): object => {
+    const y = { field, type: 'quantitative', title: null, scale: { zero: false } };
+    return { mark, encoding: { x, y, color: { datum: name, scale } } };
+  };
 }
 
 /** Truth against answer: on the diagonal what was right, in blue; beside it what was confused, in orange. */

@@ -76,6 +76,8 @@ export interface Tile {
 export interface Row {
   readonly heading: string;
   readonly tiles: readonly Tile[];
+  /** How many pictures fill a line. */
+  readonly perLine: number;
 }
 
 const GAP = 8;
@@ -84,18 +86,16 @@ const WIDTH = 720;
 
 /**
  * An SVG of labelled pictures, each of them a PNG inside it, so that the one file is all it takes.
- *
- * @param side how wide a picture is drawn, in pixels
  */
-export function pictureSheet(rows: readonly Row[], side: number): string {
+export function pictureSheet(rows: readonly Row[]): string {
   const parts: string[] = [];
   let y = 0;
-  for (const { heading, tiles } of rows) {
+  for (const { heading, tiles, perLine } of rows) {
     if (heading !== '') {
       parts.push(`<text x="0" y="${y + LINE - 4}" font-size="13">${escapeXml(heading)}</text>`);
       y += LINE + 2;
     }
-    const perLine = Math.max(1, Math.floor((WIDTH + GAP) / (side + GAP)));
+    const side = Math.floor((WIDTH + GAP) / perLine) - GAP;
     const labelled = tiles.some(({ label }) => label !== undefined) ? LINE : 0;
     for (const [i, tile] of tiles.entries()) {
       const left = (i % perLine) * (side + GAP);
