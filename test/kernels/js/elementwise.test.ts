@@ -194,6 +194,24 @@ describe('elementwise kernels', () => {
       }),
     );
   });
+
+  it.each([
+    [2, 1],
+    [1, 2],
+    [1, 1],
+    [-1, 1],
+  ])('assign handles long rows with step %i in the target and %i in the source', (to, from) => {
+    const n = 50;
+    const x = { data: Float32Array.from({ length: 2 * n }, (_, i) => i), offset: 0, shape: [n], strides: [from] };
+    const target = { data: new Float32Array(2 * n), offset: to < 0 ? n - 1 : 0, shape: [n], strides: [to] };
+    jsKernels.assign(target, x);
+    const written = Float32Array.from({ length: n }, (_, i) => at(target, [i]));
+    expectSame(
+      written,
+      tabulate('float32', [n], (i) => at(x, i)),
+    );
+    expect(target.data.reduce((a, b) => a + b)).toBe(written.reduce((a, b) => a + b));
+  });
 });
 
 function tabulateIndices(shape: readonly number[]): number[][] {

@@ -121,12 +121,12 @@ export function expectSame(actual: FloatArray, expected: FloatArray): void {
   }
 }
 
-/** Equal within `units` in the last place of the dtype. */
+/** Equal within `units` in the last place of the dtype; the sign of zero counts. */
 export function expectNear(actual: FloatArray, expected: FloatArray, units: number): void {
   const eps = actual instanceof Float32Array ? 2 ** -23 : 2 ** -52;
   for (let i = 0; i < expected.length; i++) {
     const [a, b] = [actual[i]!, expected[i]!];
-    if (Object.is(a, b) || Math.abs(a - b) <= units * eps * Math.abs(b)) continue;
+    if (Object.is(a, b) || (a !== b && Math.abs(a - b) <= units * eps * Math.abs(b))) continue;
     expect.fail(`element ${i} is ${a}, not ${b}`);
   }
 }
