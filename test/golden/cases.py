@@ -1,4 +1,4 @@
-"""Cases of golden values: a call of the library, what PyTorch answers, and the first and second gradients.
+"""Cases of golden values: a call of the library, what PyTorch answers, and its gradients up to the third.
 
 A case is written as the call of *our* function (name, positional arguments, options) together with the value
 that PyTorch computed from the very same tensors:
@@ -6,9 +6,9 @@ that PyTorch computed from the very same tensors:
     x, w = leaf(2, 3, 7), leaf(4, 3, 3)
     book.add('conv1d', [x, w], {'stride': 2}, F.conv1d(x, w, stride=2))
 
-Every tensor among the arguments and options that requires a gradient gets one: for random v and u,
+Every tensor among the arguments and options that requires a gradient gets one: for random v, u and w,
 
-    grads  = d<v, y> / d inputs          second = d<u, grads> / d inputs
+    grads  = d<v, y> / d inputs     second = d<u, grads> / d inputs     third = d<w, second> / d inputs
 
 All in float64. Inputs lie on the grid k / 2048, so that they are the same numbers in float32, unless a case asks
 for full precision.
@@ -115,13 +115,14 @@ class Book:
     def __init__(self, family):
         self.family = family
         self.lines = []
-        self.first_order_only = []
+        self.refused = []
 
     def add(self, fn, args, options, out, order=2, after=None, **flags):
         """
         fn: our name; args, options: our call; out: PyTorch's tensor or tuple of tensors;
-        order: how many orders of gradients to record; after: {option: tensor} as the call leaves it;
-        flags: method=True (called as x.fn(...)), only64=True, tol64/tol32/tol64grad/tol32grad (overrides), view=True.
+        order: how many orders of gradients to record, up to 3; after: {option: tensor} as the call leaves it;
+        flags: method=True (called as x.fn(...)), only64=True, dense=True (contiguous inputs only),
+        scale='element', tol32/tol32grad/tol32second (relative errors allowed in float32).
         """
         outs = list(out) if isinstance(out, (tuple, list)) else [out]
         case = {'fn': fn, 'args': list(args)}
@@ -144,19 +145,20 @@ class Book:
         grads = torch.autograd.grad(total, inputs, create_graph=order > 1, allow_unused=True, retain_graph=True)
         case['v'] = weights
         case['grads'] = {p: torch.zeros_like(t) if g is None else g.detach() for (p, t), g in zip(leaves, grads)}
-        if order < 2:
-            return
-        us = [plain(*t.shape, low=-1, high=1) for t in inputs]
-        terms = [(g * u).sum() for g, u in zip(grads, us) if g is not None and g.requires_grad]
-        second = [None] * len(inputs)
-        if terms:
-            try:
-                second = torch.autograd.grad(sum(terms), inputs, allow_unused=True)
-            except RuntimeError as error:
-                self.first_order_only.append('%s: %s' % (fn, str(error).split('\n')[0]))
+        for level, (weight_name, name) in enumerate((('u', 'second'), ('w', 'third')), 2):
+            if level > order:
                 return
-        case['u'] = {p: u for (p, _), u in zip(leaves, us)}
-        case['second'] = {p: torch.zeros_like(t) if g is None else g for (p, t), g in zip(leaves, second)}
+            us = [plain(*t.shape, low=-1, high=1) for t in inputs]
+            terms = [(g * u).sum() for g, u in zip(grads, us) if g is not None and g.requires_grad]
+            grads = [None] * len(inputs)
+            if terms:
+                try:
+                    grads = torch.autograd.grad(sum(terms), inputs, create_graph=level < order, allow_unused=True)
+                except RuntimeError as error:
+                    self.refused.append('%s, order %d: %s' % (fn, level, str(error).split('\n')[0]))
+                    return
+            case[weight_name] = {p: u for (p, _), u in zip(leaves, us)}
+            case[name] = {p: torch.zeros_like(t) if g is None else g.detach() for (p, t), g in zip(leaves, grads)}
 
     def put(self, case):
         """A case of another form than a call."""
@@ -168,5 +170,5 @@ class Book:
         with open(path, 'wb') as raw, gzip.GzipFile('', 'wb', 9, raw, mtime=0) as file:
             file.write(('\n'.join(self.lines) + '\n').encode())
         print('%-16s %5d cases %8d bytes' % (self.family, len(self.lines), os.path.getsize(path)))
-        for line in sorted(set(self.first_order_only)):
-            print('    first order only:', line[:120])
+        for line in sorted(set(self.refused)):
+            print('    PyTorch refuses', line[:120])

@@ -15,7 +15,7 @@ import torch
 from cases import Book
 
 FAMILIES = ['creation', 'elementwise', 'reductions', 'matmul', 'indexing', 'views', 'conv', 'conv_transpose', 'pool',
-            'activations', 'norms', 'losses']
+            'activations', 'norms', 'losses', 'orders']
 
 
 def main():

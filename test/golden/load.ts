@@ -29,11 +29,15 @@ export interface Case {
   readonly scale?: 'element';
   readonly tol32?: number;
   readonly tol32grad?: number;
+  readonly tol32second?: number;
   /** Weights of the outputs in ⟨v, y⟩, and of the gradients in ⟨u, grads⟩; gradients by input path. */
   readonly v?: readonly (Encoded | null)[];
   readonly grads?: Readonly<Record<string, Encoded>>;
   readonly u?: Readonly<Record<string, Encoded>>;
   readonly second?: Readonly<Record<string, Encoded>>;
+  /** Weights of the second gradients, and the third ones. */
+  readonly w?: Readonly<Record<string, Encoded>>;
+  readonly third?: Readonly<Record<string, Encoded>>;
 }
 
 const SPECIAL = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, '-Infinity': Number.NEGATIVE_INFINITY };
@@ -52,6 +56,7 @@ export const FAMILIES = [
   'activations',
   'norms',
   'losses',
+  'orders',
 ] as const;
 
 export function isEncoded(value: unknown): value is Encoded {
