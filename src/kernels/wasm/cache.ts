@@ -1,4 +1,4 @@
-/** Compiled kernels by key, least recently used first out, bound to one memory. */
+/** What is made once per shape and kept: plans, and compiled kernels bound to one memory. Least recently used first out. */
 import type { FunctionBuilder } from './assembler.ts';
 import { encodeModule } from './encode.ts';
 import { KernelMemory, SCRATCH_IMPORT } from './memory.ts';
@@ -8,35 +8,57 @@ export type KernelFunction = (...args: number[]) => number;
 /** Enough for a large network's shapes in training and evaluation; a compiled kernel is about 2 to 20 KB. */
 export const CACHE_LIMIT = 512;
 
-export class KernelCache {
-  readonly memory: KernelMemory;
+/** A map that forgets the entry unused for longest when it is full. */
+export class Lru<T> {
   readonly limit: number;
-  readonly #kernels = new Map<string, Readonly<Record<string, KernelFunction>>>();
+  readonly #entries = new Map<string, T>();
 
-  constructor(memory: KernelMemory, limit: number = CACHE_LIMIT) {
-    this.memory = memory;
+  constructor(limit: number) {
     this.limit = limit;
   }
 
   get size(): number {
-    return this.#kernels.size;
+    return this.#entries.size;
+  }
+
+  get(key: string, make: () => T): T {
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
+      // A Map keeps insertion order: the first key is the one unused for longest.
+      this.#entries.delete(key);
+      this.#entries.set(key, known);
+      return known;
+    }
+    const made = make();
+    this.#entries.set(key, made);
+    if (this.#entries.size > this.limit) this.#entries.delete(this.#entries.keys().next().value as string);
+    return made;
+  }
+}
+
+export class KernelCache {
+  readonly memory: KernelMemory;
+  readonly kernels: Lru<Readonly<Record<string, KernelFunction>>>;
+  readonly plans: Lru<unknown>;
+
+  constructor(memory: KernelMemory, limit: number = CACHE_LIMIT) {
+    this.memory = memory;
+    this.kernels = new Lru(limit);
+    this.plans = new Lru(limit);
   }
 
   /** The exports of the module with this key, assembled and compiled at first use. */
   get(key: string, build: () => readonly FunctionBuilder[]): Readonly<Record<string, KernelFunction>> {
-    const known = this.#kernels.get(key);
-    if (known !== undefined) {
-      // A Map keeps insertion order: the first key is the one unused for longest.
-      this.#kernels.delete(key);
-      this.#kernels.set(key, known);
-      return known;
-    }
-    const module = new WebAssembly.Module(encodeModule(build(), SCRATCH_IMPORT));
-    const instance = new WebAssembly.Instance(module, { env: { memory: this.memory.memory } });
-    const exports = instance.exports as unknown as Readonly<Record<string, KernelFunction>>;
-    this.#kernels.set(key, exports);
-    if (this.#kernels.size > this.limit) this.#kernels.delete(this.#kernels.keys().next().value as string);
-    return exports;
+    return this.kernels.get(key, () => {
+      const module = new WebAssembly.Module(encodeModule(build(), SCRATCH_IMPORT));
+      const instance = new WebAssembly.Instance(module, { env: { memory: this.memory.memory } });
+      return instance.exports as unknown as Readonly<Record<string, KernelFunction>>;
+    });
+  }
+
+  /** A plan by key, made at first use; the key names the kind, so that T is what it was made as. */
+  plan<T>(key: string, make: () => T): T {
+    return this.plans.get(key, make) as T;
   }
 }
 

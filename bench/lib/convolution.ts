@@ -1,0 +1,109 @@
+/** Convolution kernels as a compiled program would use them: planned buffers filled once, only the kernels timed. */
+import { KernelCache, type KernelFunction } from '../../src/kernels/wasm/cache.ts';
+import {
+  type ConvPlan,
+  type ConvSizes,
+  planForward,
+  planInputGrad,
+  planWeightGrad,
+} from '../../src/kernels/wasm/convPlan.ts';
+import { dotFunctions, dotKey, dotTable } from '../../src/kernels/wasm/dots.ts';
+import { features } from '../../src/kernels/wasm/features.ts';
+import { KernelMemory } from '../../src/kernels/wasm/memory.ts';
+import { tapFunctions, tapKey, tapTable } from '../../src/kernels/wasm/taps.ts';
+
+/** Fills a buffer with small numbers that differ. */
+function fill(memory: KernelMemory, address: number, count: number): void {
+  const view = memory.view(address, count);
+  for (let i = 0; i < count; i++) view[i] = ((i * 7) % 23) / 23 - 0.5;
+}
+
+function tapRunner(plan: ConvPlan, c: ConvSizes): () => void {
+  const cache = new KernelCache(new KernelMemory());
+  const { memory } = cache;
+  const sourceSize = c.groups * plan.inputs * plan.source.channel;
+  const weightSize = 1 + c.groups * c.channels * c.outputs * c.axes.reduce((n, a) => n * a.k, 1);
+  const rows = c.groups * Math.max(...plan.stages.map((s) => s.kernel.outputs * s.rows));
+  memory.begin(sourceSize + weightSize + rows + 65536, 4);
+  const source = memory.allocate(sourceSize);
+  const weights = memory.allocate(weightSize);
+  const result = memory.allocate(rows);
+  const table = memory.allocate(65536);
+  fill(memory, source, sourceSize);
+  fill(memory, weights, weightSize);
+  const stages = plan.stages.map((stage) => {
+    memory.writeIntegers(table, tapTable(stage.kernel));
+    return { stage, run: cache.get(tapKey(stage.kernel), () => tapFunctions(stage.kernel)).run as KernelFunction };
+  });
+  const [, s1, s2] = plan.source.strides;
+  return () => {
+    for (let n = 0; n < c.images; n += plan.images) {
+      for (const { stage, run } of stages) {
+        const step = 4 * (stage.runs.level === 3 ? s2 : s1);
+        for (let g = 0; g < c.groups; g++) {
+          const x = source + 4 * g * plan.inputs * plan.source.channel;
+          const w = weights + 4 * Math.floor((g * weightSize) / c.groups);
+          for (let o = 0; o < stage.runs.outer; o++) {
+            run(
+              x + 4 * o * s1,
+              w,
+              result + 4 * (g * stage.kernel.outputs * stage.rows + o * s1),
+              0,
+              0,
+              table,
+              stage.runs.segments,
+              step,
+              step,
+            );
+          }
+        }
+      }
+    }
+  };
+}
+
+function dotRunner(c: ConvSizes): () => void {
+  const plan = planWeightGrad(c, features().relaxed);
+  const { kernel, runs } = plan;
+  const cache = new KernelCache(new KernelMemory());
+  const { memory } = cache;
+  const sourceSize = c.groups * kernel.channels * plan.source.channel + plan.gRun;
+  const gradSize = c.groups * kernel.outputs * kernel.gOutput;
+  const sums = 4 * c.groups * kernel.channels * kernel.outputs * kernel.taps.length;
+  memory.begin(sourceSize + gradSize + sums + 65536, 4);
+  const [x, g] = [memory.allocate(sourceSize), memory.allocate(gradSize)];
+  const [acc, table] = [memory.allocate(sums), memory.allocate(65536)];
+  fill(memory, x, sourceSize);
+  fill(memory, g, gradSize);
+  memory.writeIntegers(table, dotTable(kernel));
+  const run = cache.get(dotKey(kernel), () => dotFunctions(kernel)).run as KernelFunction;
+  return () => {
+    for (let n = 0; n < c.images; n += plan.images) {
+      for (let group = 0; group < c.groups; group++) {
+        const xg = x + 4 * group * kernel.channels * plan.source.channel;
+        const gg = g + 4 * group * kernel.outputs * kernel.gOutput;
+        for (let o = 0; o < runs.outer; o++) {
+          run(
+            xg + 4 * o * plan.xOuter,
+            gg + 4 * o * plan.gOuter,
+            acc + (4 * group * sums) / c.groups,
+            table,
+            runs.segments,
+            4 * plan.xRun,
+            4 * plan.gRun,
+          );
+        }
+      }
+    }
+  };
+}
+
+export type Direction = 'forward' | 'input gradient' | 'weight gradient';
+
+/** A function that runs the kernels of one convolution on buffers of their own. */
+export function kernelRunner(direction: Direction, c: ConvSizes): () => void {
+  const fma = features().relaxed;
+  if (direction === 'forward') return tapRunner(planForward(c, fma), c);
+  if (direction === 'input gradient') return tapRunner(planInputGrad(c, fma), c);
+  return dotRunner(c);
+}

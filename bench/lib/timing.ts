@@ -1,0 +1,66 @@
+/** Timing by rounds that alternate between all candidates, so that a shared machine's moods fall on each alike. */
+
+export interface Candidate {
+  readonly name: string;
+  /** Floating-point operations of one call (0: only the time is of interest). */
+  readonly flops: number;
+  readonly run: () => void;
+}
+
+export interface Measurement {
+  readonly name: string;
+  /** Milliseconds of one call: median, and the quartiles as the spread. */
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+  readonly gflops: number;
+}
+
+const now = (): number => performance.now();
+
+/** Runs until the engine's optimising compiler has taken over: a number of calls and some milliseconds, then a pause. */
+async function warmUp({ run }: Candidate, milliseconds: number): Promise<void> {
+  for (let round = 0; round < 3; round++) {
+    const end = now() + milliseconds / 3;
+    for (let calls = 0; calls < 20 || now() < end; calls++) {
+      run();
+      if (now() > end + 10 * milliseconds) break;
+    }
+    // The compiler works in another thread: let it finish.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function callsPer(candidate: Candidate, milliseconds: number): number {
+  const start = now();
+  candidate.run();
+  candidate.run();
+  return Math.max(1, Math.round((2 * milliseconds) / Math.max(now() - start, 1e-4)));
+}
+
+export interface TimingOptions {
+  readonly rounds?: number;
+  readonly warmUp?: number;
+  /** Milliseconds of one sample. */
+  readonly sample?: number;
+}
+
+export async function measure(candidates: readonly Candidate[], options: TimingOptions = {}): Promise<Measurement[]> {
+  const { rounds = 15, sample = 4 } = options;
+  for (const candidate of candidates) await warmUp(candidate, options.warmUp ?? 60);
+  const calls = candidates.map((c) => callsPer(c, sample));
+  const samples: number[][] = candidates.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    candidates.forEach(({ run }, i) => {
+      const count = calls[i] as number;
+      const start = now();
+      for (let c = 0; c < count; c++) run();
+      (samples[i] as number[]).push((now() - start) / count);
+    });
+  }
+  return candidates.map(({ name, flops }, i) => {
+    const sorted = (samples[i] as number[]).sort((a, b) => a - b);
+    const at = (q: number): number => sorted[Math.round(q * (sorted.length - 1))] as number;
+    return { name, median: at(0.5), low: at(0.25), high: at(0.75), gflops: flops / at(0.5) / 1e6 };
+  });
+}

@@ -1,0 +1,33 @@
+/** Strided tensors into kernel memory: dense ones in one copy, others gathered on the way. */
+import { copy } from '../js/elementwise.ts';
+import type { Strided } from '../types.ts';
+import type { KernelMemory } from './memory.ts';
+
+const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
+
+/** Is the view its elements in row-major order, one after the other? */
+export function isDense(x: Strided): boolean {
+  let step = 1;
+  for (let a = x.shape.length - 1; a >= 0; a--) {
+    if (x.shape[a] !== 1 && x.strides[a] !== step) return false;
+    step *= x.shape[a] as number;
+  }
+  return true;
+}
+
+/** The part [from, from + count) of the first axis. */
+export function narrowFirst(x: Strided, from: number, count: number): Strided {
+  return {
+    data: x.data,
+    offset: x.offset + from * (x.strides[0] as number),
+    shape: [count, ...x.shape.slice(1)],
+    strides: x.strides,
+  };
+}
+
+/** Writes the elements of x in row-major order to an address. */
+export function writeStrided(memory: KernelMemory, address: number, x: Strided): void {
+  const count = product(x.shape);
+  if (isDense(x)) memory.write(address, x.data as Float32Array, x.offset, count);
+  else copy(x, memory.view(address, count));
+}
