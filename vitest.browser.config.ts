@@ -1,20 +1,18 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
+import { chromiumArgs, chromiumPath } from './test/package/chromium.ts';
 import { alias } from './vitest.alias.ts';
 
-/** The browser to drive: CHROMIUM, or the system's. Without either, Playwright's own, where it was installed. */
-const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(
-  (path) => path !== undefined && existsSync(path),
-);
-
 /** Whether a test needs Node: by a module of Node's, `process` or `Buffer`, or a helper that does. */
-function needsNode(path: string): boolean {
+function needsNode(path: string, seen: Set<string> = new Set()): boolean {
+  if (seen.has(path)) return false;
+  seen.add(path);
   const text = readFileSync(path, 'utf8');
   if (/['"]node:|\b(process|Buffer)\./.test(text)) return true;
   const helpers = [...text.matchAll(/from '(\.[^']*\.ts)'/g)].map(([, name]) => join(dirname(path), name!));
-  return helpers.some((helper) => !helper.startsWith('src') && needsNode(helper));
+  return helpers.some((helper) => !helper.startsWith('src') && needsNode(helper, seen));
 }
 
 /** All suites that can run in a page: those of test/browser, and every other that does not need Node. */
@@ -22,16 +20,6 @@ const suites = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts') && !/^(package|scripts|examples)\b/.test(name))
   .map((name) => join('test', name))
   .filter((path) => !needsNode(path));
-
-const args = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 export default defineConfig({
   resolve: { alias },
@@ -44,7 +32,9 @@ export default defineConfig({
       enabled: true,
       headless: true,
       screenshotFailures: false,
-      provider: playwright({ launchOptions: { args, ...(executablePath === undefined ? {} : { executablePath }) } }),
+      provider: playwright({
+        launchOptions: { args: chromiumArgs, ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }) },
+      }),
       instances: [{ browser: 'chromium' }],
     },
   },
