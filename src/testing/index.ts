@@ -15,6 +15,16 @@ export { type Arbitraries, arbitraries } from './arbitraries/index.ts';
 export type { LayoutKind, StridedConstraints } from './arbitraries/memory.ts';
 export type { PoolCase, PoolConfig, PoolConstraints, PoolOptions } from './arbitraries/pool.ts';
 export type { ArrayConstraints, BroadcastPair, ShapeConstraints, ValueSet } from './arbitraries/values.ts';
+export { type CheckOptions, type LawFailure, LawReport, type LawResult } from './laws/check.ts';
+export { type Laws, laws } from './laws/index.ts';
+export {
+  type Implementation,
+  type Law,
+  type LawCases,
+  type LawKind,
+  type Operations,
+  UnsupportedError,
+} from './laws/law.ts';
 export { denseLayout, type Layout, type StridedSample, strided } from './layouts.ts';
 export {
   type ArrayInput,

@@ -9,6 +9,7 @@ import type { NdArray } from '../nd.ts';
 import {
   type ConvOptions,
   type ConvTransposeOptions,
+  list,
   type Padding,
   type PaddingMode,
   type Pair,
@@ -100,9 +101,6 @@ export function withoutDefaults<T extends object>(options: T, defaults: Partial<
   );
   return Object.fromEntries(entries) as T;
 }
-
-export const list = (value: PerAxis, rank: number): number[] =>
-  typeof value === 'number' ? new Array<number>(rank).fill(value) : [...value];
 
 function paddingOf(rank: number, max: number, forms: readonly PaddingForm[]): Arbitrary<Padding> {
   const amount = fc.nat({ max });

@@ -2,8 +2,8 @@
 import type { Arbitrary } from 'fast-check';
 import fc from 'fast-check';
 import type { NdArray } from '../nd.ts';
-import { type AvgPoolOptions, type MaxPoolOptions, type PerAxis, reachOf } from '../reference/options.ts';
-import { type CaseConstraints, each, list, scalarOrList, withoutDefaults } from './conv.ts';
+import { type AvgPoolOptions, list, type MaxPoolOptions, type PerAxis, reachOf } from '../reference/options.ts';
+import { type CaseConstraints, each, scalarOrList, withoutDefaults } from './conv.ts';
 import { filled, pool } from './values.ts';
 
 export interface PoolConstraints {

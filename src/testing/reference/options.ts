@@ -55,18 +55,22 @@ export function checkKeys(operation: string, options: object, known: readonly st
   }
 }
 
+/** A value for every axis, as a list. */
+export const list = (value: PerAxis, rank: number): number[] =>
+  typeof value === 'number' ? new Array<number>(rank).fill(value) : [...value];
+
 /** `value` as one integer per axis, each at least `least`. */
 export function perAxis(operation: string, name: string, value: PerAxis, rank: number, least: number): number[] {
-  const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : [...value];
-  if (list.length !== rank) {
-    throw new OptionError(`${operation}: ${name} has ${list.length} entries, but there are ${rank} spatial axes`);
+  const entries = list(value, rank);
+  if (entries.length !== rank) {
+    throw new OptionError(`${operation}: ${name} has ${entries.length} entries, but there are ${rank} spatial axes`);
   }
-  for (const entry of list) {
+  for (const entry of entries) {
     if (!Number.isInteger(entry) || entry < least) {
-      throw new OptionError(`${operation}: ${name} must be integers of at least ${least}, got [${list}]`);
+      throw new OptionError(`${operation}: ${name} must be integers of at least ${least}, got [${entries}]`);
     }
   }
-  return list;
+  return entries;
 }
 
 /**
