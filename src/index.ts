@@ -8,7 +8,10 @@ export * from './errors.ts';
 export type { NestedArray } from './tensor/base.ts';
 export * from './autograd/index.ts';
 export { elu, gelu, hardswish, leakyRelu, logSoftmax, silu, softmax, softplus } from './ops/activations.ts';
+export * from './ops/adaptive.ts';
 export * from './ops/conv.ts';
+export { dropout } from './ops/dropout.ts';
+export { type Compiled, compile } from './compile/compile.ts';
 export {
   abs, add, ceil, clamp, cos, div, eq, erf, exp, expm1, floor, ge, gt, isNaN, le, log, log1p, lt, maximum, minimum, mul, ne, neg,
   pow, reciprocal, relu, round, rsqrt, sigmoid, sign, sin, sqrt, square, sub, tanh, to, where,
@@ -20,6 +23,7 @@ export { type Labels, oneHot } from './ops/labels.ts';
 export * from './ops/losses.ts';
 export * from './ops/matmul.ts';
 export { assign } from './ops/methods.ts';
+export * from './ops/norms.ts';
 export { pad } from './ops/pad.ts';
 export * from './ops/pool.ts';
 export { all, any, argMax, argMin, logSumExp, max, mean, min, norm, prod, std, variance } from './ops/reduce.ts';
@@ -34,4 +38,4 @@ export {
 export type { DType } from './tensor/dtype.ts';
 export { Generator, manualSeed } from './tensor/random.ts';
 export type { Shape } from './tensor/shape.ts';
-export { type Axes, type BackwardOptions, type Indices, type NumberArray, type Operand, type PadOptions, type Pads, type SliceSpec, Tensor, type TensorOptions } from './tensor/tensor.ts';
+export { type Axes, type BackwardOptions, type DropoutOptions, type Indices, type NumberArray, type Operand, type PadOptions, type Pads, type SliceSpec, Tensor, type TensorOptions } from './tensor/tensor.ts';

@@ -137,7 +137,7 @@ export function backward(output: Tensor, gradient?: Tensor, options: BackwardOpt
 }
 
 function isShared(g: Tensor, leaf: Tensor): boolean {
-  return g.storage === leaf.storage || g.offset !== 0 || g.size !== g.data.length;
+  return g.storage === leaf.storage || g.offset !== 0 || g.size !== g.storage.length;
 }
 
 /** The gradients of ⟨gradient, output⟩ in `inputs`; zeros where it does not depend on one. */

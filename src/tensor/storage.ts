@@ -2,11 +2,20 @@
 
 import type { FloatArray } from '../kernels/types.ts';
 
+let made = 0;
+
+/** How many storages were made so far. */
+export function storagesMade(): number {
+  return made;
+}
+
 /**
  * A typed array and a version. Views share one storage; the version counts in-place updates, so that a gradient rule
  * can tell whether a value it saved has changed since.
  */
 export class Storage {
+  /** Counts up with every storage made, so that it can be told which came first. */
+  readonly serial: number = made++;
   #data: FloatArray;
   version = 0;
 
@@ -16,6 +25,11 @@ export class Storage {
 
   get data(): FloatArray {
     return this.#data;
+  }
+
+  /** The number of elements. */
+  get length(): number {
+    return this.#data.length;
   }
 
   /** Moves the values to `home`, which is of the same length and kind; every view sees them there. */

@@ -1,0 +1,95 @@
+/** `compile`: a function with the signature of the one it was given, which runs as a planned program. */
+
+import { TraceError } from '../errors.ts';
+import { currentInterpreter, eager } from '../ops/apply.ts';
+import { show } from '../tensor/options.ts';
+import { add } from '../ops/elementwise.ts';
+import { type NumberArray, Tensor } from '../tensor/tensor.ts';
+import { isGradEnabled, withGrad } from '../autograd/mode.ts';
+import { Program } from './program.ts';
+import { describe, Identities, mapLeaves, tensorsIn } from './structure.ts';
+import { type InputSpec, type Trace, trace } from './trace.ts';
+
+/** A compiled function: called like the function it was made of. */
+export interface Compiled<A extends unknown[], R> {
+  (...args: A): R;
+  /** The graphs of all traced variants, as text. */
+  explain(): string;
+  /** Forgets all traced variants and their memory. */
+  dispose(): void;
+}
+
+interface Variant<R> {
+  readonly traced: Trace<R>;
+  readonly program: Program;
+}
+
+/**
+ * A function that does what `fn` does, but traced: its operations are written down once for each combination of
+ * argument shapes, module modes and other arguments, optimised as a whole, and run in memory planned ahead. A whole
+ * training step can be compiled: forward, backward and the optimizer's update.
+ *
+ * `fn` runs only when it is traced. What it captures, such as parameters, is read anew at each call; numbers and
+ * branches are fixed. Results are tensors of their own, without a graph.
+ *
+ * @throws TraceError if `fn` reads the value of a tensor that depends on its arguments, or overwrites an argument.
+ * @example
+ * ```ts
+ * import { compile, tensor, type Tensor } from 'typedgrad';
+ * const step = compile((x: Tensor) => x.mul(2).add(1));
+ * step(tensor([1, 2, 3])).toArray(); // → [3, 5, 7]
+ * ```
+ */
+export function compile<A extends unknown[], R>(fn: (...args: A) => R): Compiled<A, R> {
+  if (typeof fn !== 'function') throw new TraceError(`compile: expected a function, but got ${show(fn)}`);
+  const variants = new Map<string, Variant<R>[]>();
+  const identities = new Identities();
+
+  const compiled = (...args: A): R => {
+    // Within another traced function, or a differentiated one, this one is part of it.
+    if (currentInterpreter() !== eager) return fn(...args);
+    const inputs: (Tensor | NumberArray)[] = [];
+    const structure = describe(args, (leaf) => leafKey(inputs.push(leaf) - 1, leaf), identities);
+    const key = `${structure} ${isGradEnabled() ? 'recorded' : 'unrecorded'}`;
+    const known = variants.get(key)?.find(({ traced }) => traced.guards.every(({ read, value }) => read() === value));
+    const variant = known ?? traceVariant(key, args, inputs);
+    return finish(variant, inputs, variant.program.run(inputs));
+  };
+
+  function traceVariant(key: string, args: A, inputs: readonly (Tensor | NumberArray)[]): Variant<R> {
+    const traced = trace(inputs.map(specOf), (tensors) => {
+      let next = 0;
+      return fn(...mapLeaves(args, () => tensors[next++]!));
+    }, tensorsIn);
+    const variant = { traced, program: new Program(traced.graph) };
+    variants.set(key, [...(variants.get(key) ?? []), variant]);
+    return variant;
+  }
+
+  return Object.assign(compiled, {
+    explain: () => [...variants.values()].flat().map(({ program }) => program.explain()).join('\n\n'),
+    dispose: () => variants.clear(),
+  });
+}
+
+function leafKey(index: number, leaf: Tensor | NumberArray): string {
+  const { shape, dtype, requiresGrad } = specOf(leaf);
+  return `${index}:${dtype}[${shape.join()}]${requiresGrad ? 'g' : ''}`;
+}
+
+function specOf(leaf: Tensor | NumberArray): InputSpec {
+  if (leaf instanceof Tensor) return { shape: leaf.shape, dtype: leaf.dtype, requiresGrad: leaf.requiresGrad };
+  return { shape: [leaf.length], dtype: leaf instanceof Float64Array ? 'float64' : 'float32', requiresGrad: false };
+}
+
+/** The function's result with the program's outputs in place, and the gradients left in the arguments. */
+function finish<R>({ traced }: Variant<R>, inputs: readonly (Tensor | NumberArray)[], outputs: readonly Tensor[]): R {
+  for (const { index, output } of traced.inputGrads) {
+    const leaf = inputs[index] as Tensor;
+    leaf.grad = leaf.grad === null ? outputs[output]! : withGrad(false, () => add(leaf.grad!, outputs[output]!));
+  }
+  return mapLeaves(traced.result, (leaf) => {
+    const output = leaf instanceof Tensor ? traced.outputOf(leaf) : undefined;
+    return output === undefined ? leaf : outputs[output];
+  });
+}

@@ -1,0 +1,169 @@
+/**
+ * The intermediate form of a compiled function: a list of operations in the order in which they ran, on values that are
+ * whole buffers, read through views. Views cost nothing, so they are no operations here.
+ */
+
+import type { FloatArray } from '../kernels/types.ts';
+import type { ComputeOp } from '../ops/op.ts';
+import type { DType } from '../tensor/dtype.ts';
+import { isDense, type Layout, sizeOf } from '../tensor/shape.ts';
+import type { Storage } from '../tensor/storage.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+/** Where a buffer's content comes from. */
+export type Source =
+  /** The i-th tensor among the arguments, made dense. */
+  | { readonly kind: 'input'; readonly index: number }
+  /** A storage that lived before the call and is read (perhaps written) at each one: parameters, moments, statistics. */
+  | { readonly kind: 'state'; readonly storage: Storage }
+  /** What `grad` of a tensor holds when the call begins. */
+  | { readonly kind: 'slot'; readonly tensor: Tensor }
+  /** Numbers fixed at tracing. */
+  | { readonly kind: 'constant'; readonly data: FloatArray }
+  /** The result of an operation. */
+  | { readonly kind: 'temporary' };
+
+/** A buffer of `size` elements. */
+export interface Value {
+  readonly id: number;
+  readonly source: Source;
+  readonly size: number;
+  readonly dtype: DType;
+}
+
+/** A reading or writing of a value through a layout, at one state of its content (which an in-place update counts up). */
+export interface View extends Layout {
+  readonly value: Value;
+  readonly version: number;
+}
+
+/** An operation of any attributes. */
+// biome-ignore lint/suspicious/noExplicitAny: a graph holds operations of all kinds
+export type AnyComputeOp = ComputeOp<any>;
+
+/** One operation: a computation into a fresh dense value, or an in-place update (`op` null) of the target by the only read. */
+export interface GraphNode {
+  readonly op: AnyComputeOp | null;
+  readonly attrs: unknown;
+  readonly reads: readonly View[];
+  readonly target: View;
+}
+
+/** A traced function. */
+export interface Graph {
+  /** The tensors among the arguments, in order. */
+  readonly inputs: readonly Value[];
+  readonly nodes: readonly GraphNode[];
+  /** The tensors among the results, in order. */
+  readonly outputs: readonly View[];
+  /** What `grad` of tensors shall hold afterwards; null for nothing. */
+  readonly grads: readonly { readonly tensor: Tensor; readonly view: View | null }[];
+}
+
+/** The name of a node's operation. */
+export function nameOf(node: GraphNode): string {
+  return node.op?.name ?? 'assign';
+}
+
+/** All values of a graph, in order of first use. */
+export function valuesOf(graph: Graph): Value[] {
+  const found = new Set<Value>(graph.inputs);
+  for (const node of graph.nodes) {
+    for (const view of node.reads) found.add(view.value);
+    found.add(node.target.value);
+  }
+  for (const view of resultsOf(graph)) found.add(view.value);
+  return [...found];
+}
+
+/** Everything that is read when the call is over. */
+export function resultsOf(graph: Graph): View[] {
+  return [...graph.outputs, ...graph.grads.flatMap(({ view }) => (view === null ? [] : [view]))];
+}
+
+/** The elements, from the first to behind the last, that a view touches. */
+export function extentOf(layout: Layout): [first: number, end: number] {
+  if (sizeOf(layout.shape) === 0) return [layout.offset, layout.offset];
+  let [first, last] = [layout.offset, layout.offset];
+  for (const [axis, length] of layout.shape.entries()) {
+    const reach = (length - 1) * layout.strides[axis]!;
+    if (reach < 0) first += reach;
+    else last += reach;
+  }
+  return [first, last + 1];
+}
+
+/**
+ * Throws if the graph breaks a rule: a value is written before it is read; a temporary is computed once; views stay
+ * within their values; computations write whole dense buffers; dtypes agree; and nothing writes to inputs or constants.
+ */
+export function checkGraph(graph: Graph): void {
+  const written = new Set<Value>();
+  const fail = (node: GraphNode | null, rule: string): never => {
+    throw new Error(`graph: ${node ? `${nameOf(node)}: ` : ''}${rule}\n${printGraph(graph)}`);
+  };
+  const checkRead = (node: GraphNode | null, view: View): void => {
+    const [first, end] = extentOf(view);
+    if (first < 0 || end > view.value.size) fail(node, `v${view.value.id} is read outside of its ${view.value.size} elements`);
+    if (view.value.source.kind === 'temporary' && !written.has(view.value)) fail(node, `v${view.value.id} is read before it is computed`);
+  };
+  for (const node of graph.nodes) {
+    for (const view of node.reads) checkRead(node, view);
+    const { target } = node;
+    const { kind } = target.value.source;
+    if (node.op === null) {
+      checkRead(node, target);
+      if (kind === 'input' || kind === 'constant') fail(node, `an ${kind} is overwritten`);
+      if (node.reads[0]!.value.dtype !== target.value.dtype) fail(node, 'the dtypes differ');
+      if (sizeOf(node.reads[0]!.shape) !== sizeOf(target.shape)) fail(node, 'the sizes differ');
+    } else {
+      if (kind !== 'temporary' || written.has(target.value)) fail(node, `v${target.value.id} is not computed here alone`);
+      if (target.offset !== 0 || !isDense(target) || sizeOf(target.shape) !== target.value.size) {
+        fail(node, `v${target.value.id} is not written as a whole`);
+      }
+      written.add(target.value);
+    }
+  }
+  for (const view of resultsOf(graph)) checkRead(null, view);
+}
+
+/** The graph as text, one operation a line. */
+export function printGraph(graph: Graph): string {
+  const lines = graph.nodes.map((node) => `  ${showView(node.target)} = ${nameOf(node)}(${node.reads.map(showView).join(', ')})`);
+  const results = graph.outputs.map(showView).join(', ');
+  const grads = graph.grads.map(({ view }) => (view === null ? 'null' : showView(view))).join(', ');
+  const inputs = graph.inputs.map((value) => `v${value.id}`).join(', ');
+  return [`graph (${inputs})`, ...lines, `  return ${results || 'nothing'}${grads ? `; grads ${grads}` : ''}`].join('\n');
+}
+
+const sigils = { input: 'in', state: 'state', slot: 'grad', constant: 'const', temporary: 'v' };
+
+function showView({ value, shape, strides, offset, version }: View): string {
+  const layout = isDense({ shape, strides, offset }) && offset === 0 ? '' : ` strides [${strides.join(', ')}] + ${offset}`;
+  return `${sigils[value.source.kind]}${value.id}${version > 0 ? `'${version}` : ''}[${shape.join(', ')}]${layout}`;
+}
+
+/** The graph in the DOT language of Graphviz. */
+export function dotGraph(graph: Graph): string {
+  const lines: string[] = [];
+  const maker = new Map<Value, string>();
+  const origin = (value: Value): string => {
+    const node = maker.get(value);
+    if (node !== undefined) return node;
+    const name = `value${value.id}`;
+    lines.push(`  ${name} [label="${value.source.kind} ${value.id}\\n${value.size} × ${value.dtype}", shape=box];`);
+    maker.set(value, name);
+    return name;
+  };
+  for (const [i, node] of graph.nodes.entries()) {
+    const name = `node${i}`;
+    lines.push(`  ${name} [label="${nameOf(node)}\\n[${node.target.shape.join(', ')}]"];`);
+    for (const view of node.reads) lines.push(`  ${origin(view.value)} -> ${name};`);
+    if (node.op === null) lines.push(`  ${origin(node.target.value)} -> ${name} [style=dashed];`);
+    maker.set(node.target.value, name);
+  }
+  for (const [i, view] of resultsOf(graph).entries()) {
+    lines.push(`  result${i} [shape=box, style=rounded];`, `  ${origin(view.value)} -> result${i};`);
+  }
+  return ['digraph {', '  rankdir=TB;', ...lines, '}'].join('\n');
+}

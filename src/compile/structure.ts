@@ -1,0 +1,68 @@
+/** Arguments and results of any structure: tensors (and lists of labels) within arrays and records. */
+
+import { TraceError } from '../errors.ts';
+import { show } from '../tensor/options.ts';
+import { type NumberArray, Tensor } from '../tensor/tensor.ts';
+
+/** Calls `visit` for every tensor and every typed array within `x`, and gives the text of the structure around them. */
+export function describe(x: unknown, visit: (leaf: Tensor | NumberArray) => string, identities: Identities): string {
+  if (x instanceof Tensor || isNumbers(x)) return visit(x);
+  if (Array.isArray(x)) {
+    if (x.length > 0 && x.every((entry) => typeof entry === 'number')) return `[${x.join()}]`;
+    return `[${x.map((entry) => describe(entry, visit, identities)).join()}]`;
+  }
+  if (isRecord(x)) {
+    const entries = Object.entries(x).map(([key, entry]) => `${JSON.stringify(key)}:${describe(entry, visit, identities)}`);
+    return `{${entries.join()}}`;
+  }
+  if (typeof x === 'object' && x !== null) return `#${identities.of(x)}`;
+  if (typeof x === 'function') return `#${identities.of(x)}`;
+  return typeof x === 'string' ? JSON.stringify(x) : Object.is(x, -0) ? '-0' : String(x);
+}
+
+/** The same structure with every tensor and typed array replaced. */
+export function mapLeaves<T>(x: T, replace: (leaf: Tensor | NumberArray) => unknown): T {
+  if (x instanceof Tensor || isNumbers(x)) return replace(x) as T;
+  if (Array.isArray(x)) return x.map((entry) => mapLeaves(entry, replace)) as T;
+  if (!isRecord(x)) return x;
+  return Object.fromEntries(Object.entries(x).map(([key, entry]) => [key, mapLeaves(entry, replace)])) as T;
+}
+
+/** All tensors within what a function returned. */
+export function tensorsIn(x: unknown): Tensor[] {
+  const found: Tensor[] = [];
+  mapLeaves(x, (leaf) => {
+    if (leaf instanceof Tensor) found.push(leaf);
+    return leaf;
+  });
+  if (x instanceof Promise) {
+    throw new TraceError('compile: the function is async, but a traced function must return its results at once; await outside');
+  }
+  return found;
+}
+
+/** Whether `x` is a typed array of numbers: labels, which are traced as a tensor. */
+export function isNumbers(x: unknown): x is NumberArray {
+  if (!ArrayBuffer.isView(x)) return false;
+  if (x instanceof DataView || typeof (x as NumberArray)[0] === 'bigint') {
+    throw new TraceError(`compile: an argument is ${show(x)}, which holds no numbers to trace`);
+  }
+  return true;
+}
+
+function isRecord(x: unknown): x is Record<string, unknown> {
+  return typeof x === 'object' && x !== null && Object.getPrototypeOf(x) === Object.prototype;
+}
+
+/** Numbers for objects, so that the same object can be told from another. */
+export class Identities {
+  readonly #numbers = new WeakMap<object, number>();
+  #next = 0;
+
+  of(object: object): number {
+    const known = this.#numbers.get(object);
+    if (known !== undefined) return known;
+    this.#numbers.set(object, this.#next);
+    return this.#next++;
+  }
+}
