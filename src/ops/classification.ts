@@ -6,7 +6,7 @@
 
 import { OptionError, ShapeError } from '../errors.ts';
 import { checkChoice, checkKeys, checkNumber, show } from '../tensor/options.ts';
-import { sameShape, type Shape, showShape } from '../tensor/shape.ts';
+import { type Shape, sameShape, showShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { logSoftmax } from './activations.ts';
 import { add, div, mul, ne, neg, relu, square, sub, where } from './elementwise.ts';
@@ -49,12 +49,18 @@ interface Classes {
 
 function classesOf(operation: string, scores: Tensor): Classes {
   checkTensor(operation, 'prediction', scores);
-  if (scores.rank === 0) throw new ShapeError(`${operation}: prediction must be [C], [N, C] or [N, C, ...], but is a scalar`);
+  if (scores.rank === 0)
+    throw new ShapeError(`${operation}: prediction must be [C], [N, C] or [N, C, ...], but is a scalar`);
   const axis = scores.rank === 1 ? 0 : 1;
   return { axis, classes: scores.shape[axis]!, rest: scores.shape.filter((_, a) => a !== axis) };
 }
 
-function checkWeight(operation: string, weight: Tensor | null | undefined, classes: number, scores: Tensor): Tensor | null {
+function checkWeight(
+  operation: string,
+  weight: Tensor | null | undefined,
+  classes: number,
+  scores: Tensor,
+): Tensor | null {
   if (weight === null || weight === undefined) return null;
   checkTensor(operation, 'weight', weight);
   checkSameDType(operation, 'weight', weight, scores);
@@ -106,7 +112,9 @@ function labelLoss(
   const own = neg(squeeze(gather(logs, c.axis, unsqueeze(labels, c.axis)), c.axis));
   const weighted = weight === null ? own : mul(own, factors);
   const smoothed =
-    smoothing === 0 ? weighted : add(mul(weighted, 1 - smoothing), mul(negativeSum(logs, weight, c), smoothing / c.classes));
+    smoothing === 0
+      ? weighted
+      : add(mul(weighted, 1 - smoothing), mul(negativeSum(logs, weight, c), smoothing / c.classes));
   const losses = where(counts, smoothed, 0);
   return reduction === 'mean' ? div(sum(losses), sum(factors)) : reduceLoss(losses, reduction);
 }
@@ -116,7 +124,9 @@ function probabilityLoss(logs: Tensor, target: Tensor, options: CrossEntropyOpti
   const weight = checkWeight('crossEntropy', options.weight, c.classes, logs);
   const smoothing = checkNumber('crossEntropy', 'labelSmoothing', options.labelSmoothing ?? 0, 0, 1);
   if (options.ignoreIndex !== undefined) {
-    throw new OptionError('crossEntropy: ignoreIndex is for class labels, but the target holds probabilities, of the shape of the logits');
+    throw new OptionError(
+      'crossEntropy: ignoreIndex is for class labels, but the target holds probabilities, of the shape of the logits',
+    );
   }
   checkSameDType('crossEntropy', 'target', target, logs);
   const shares = smoothing === 0 ? target : add(mul(target, 1 - smoothing), smoothing / c.classes);
@@ -144,7 +154,8 @@ export function crossEntropy(logits: Tensor, target: Labels, options: CrossEntro
   const reduction = reductionOf('crossEntropy', options);
   const { axis } = classesOf('crossEntropy', logits);
   const logs = logSoftmax(logits, axis);
-  if (target instanceof Tensor && sameShape(target.shape, logits.shape)) return probabilityLoss(logs, target, options, reduction);
+  if (target instanceof Tensor && sameShape(target.shape, logits.shape))
+    return probabilityLoss(logs, target, options, reduction);
   return labelLoss('crossEntropy', logs, target, options, reduction);
 }
 
@@ -169,7 +180,8 @@ export function multiMarginLoss(prediction: Tensor, target: Labels, options: Mul
   const power = checkChoice(name, 'p', String(options.p ?? 1), ['1', '2']);
   const margin = checkNumber(name, 'margin', options.margin ?? 1);
   const c = classesOf(name, prediction);
-  if (prediction.rank > 2) throw new ShapeError(`${name}: prediction must be [C] or [N, C], but is ${showShape(prediction.shape)}`);
+  if (prediction.rank > 2)
+    throw new ShapeError(`${name}: prediction must be [C] or [N, C], but is ${showShape(prediction.shape)}`);
   const weight = checkWeight(name, options.weight, c.classes, prediction);
   const labels = checkLabels(name, labelTensor(name, target, prediction.dtype, c.rest), c.classes);
   const own = gather(prediction, c.axis, unsqueeze(labels, c.axis));

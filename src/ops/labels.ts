@@ -2,10 +2,10 @@
 
 import { IndexError, ShapeError } from '../errors.ts';
 import { kernels } from '../kernels/index.ts';
-import { tensor, type TensorData } from '../tensor/creation.ts';
+import { type TensorData, tensor } from '../tensor/creation.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { checkInteger } from '../tensor/options.ts';
-import { denseStrides, sameShape, type Shape, showShape, sizeOf } from '../tensor/shape.ts';
+import { denseStrides, type Shape, sameShape, showShape, sizeOf } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { eq } from './elementwise.ts';
@@ -38,7 +38,9 @@ const labelsOp: ComputeOp<LabelAttrs> = {
       else if (!(label >= 0 && label < classes && Math.floor(label) === label)) {
         const range = classes > 0 ? `the classes are 0 to ${classes - 1}` : 'there are no classes';
         const ignored = ignoreIndex === null ? '' : `, and ${ignoreIndex} is ignored`;
-        throw new IndexError(`${operation}: label ${label} at ${showPosition(i, shape)} is not a class; ${range}${ignored}`);
+        throw new IndexError(
+          `${operation}: label ${label} at ${showPosition(i, shape)} is not a class; ${range}${ignored}`,
+        );
       }
     }
   },
@@ -54,19 +56,32 @@ function showPosition(flat: number, shape: Shape): string {
 /** Labels as a tensor of `dtype`, not yet checked; a plain array takes `shape` if it has as many elements. */
 export function labelTensor(operation: string, labels: Labels, dtype: DType, shape: Shape): Tensor {
   const given = plainLabels(operation, labels, dtype);
-  const fits = labels instanceof Tensor ? sameShape(given.shape, shape) : given.size === sizeOf(shape) && (given.rank <= 1 || sameShape(given.shape, shape));
+  const fits =
+    labels instanceof Tensor
+      ? sameShape(given.shape, shape)
+      : given.size === sizeOf(shape) && (given.rank <= 1 || sameShape(given.shape, shape));
   if (fits) return reshape(given, shape);
-  throw new ShapeError(`${operation}: labels ${showShape(given.shape)} must have shape ${showShape(shape)}, one for each prediction`);
+  throw new ShapeError(
+    `${operation}: labels ${showShape(given.shape)} must have shape ${showShape(shape)}, one for each prediction`,
+  );
 }
 
 function plainLabels(operation: string, labels: Labels, dtype: DType): Tensor {
   if (labels instanceof Tensor) return labels.to(dtype);
-  if (typeof labels === 'number' || Array.isArray(labels) || ArrayBuffer.isView(labels)) return tensor(labels, { dtype });
-  throw new IndexError(`${operation}: labels must be a number, a list, an integer array or a tensor, but are ${String(labels)}`);
+  if (typeof labels === 'number' || Array.isArray(labels) || ArrayBuffer.isView(labels))
+    return tensor(labels, { dtype });
+  throw new IndexError(
+    `${operation}: labels must be a number, a list, an integer array or a tensor, but are ${String(labels)}`,
+  );
 }
 
 /** The labels with 0 in place of `ignoreIndex`. @throws IndexError naming the first label that is no class, and its position. */
-export function checkLabels(operation: string, labels: Tensor, classes: number, ignoreIndex: number | null = null): Tensor {
+export function checkLabels(
+  operation: string,
+  labels: Tensor,
+  classes: number,
+  ignoreIndex: number | null = null,
+): Tensor {
   return apply(labelsOp, [labels], { operation, classes, ignoreIndex });
 }
 
@@ -89,6 +104,9 @@ export function oneHot(labels: Labels, classes: number): Tensor {
 
 /** `oneHot` of labels that are known to be classes. */
 export function oneHotOf(labels: Tensor, classes: number): Tensor {
-  const all = tensor(Array.from({ length: classes }, (_, i) => i), { dtype: labels.dtype });
+  const all = tensor(
+    Array.from({ length: classes }, (_, i) => i),
+    { dtype: labels.dtype },
+  );
   return eq(unsqueeze(labels, -1), all);
 }

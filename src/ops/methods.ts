@@ -3,13 +3,15 @@
 import type { Operand, Tensor, TensorFunctions } from '../tensor/tensor.ts';
 import { elu, gelu, hardswish, leakyRelu, logSoftmax, silu, softmax, softplus } from './activations.ts';
 import { assign as assignTo } from './apply.ts';
+import { dropout } from './dropout.ts';
 import {
-  abs, add, asTensor, ceil, clamp, cos, div, eq, erf, exp, expm1, floor, ge, gt, le, log, log1p, lt, maximum, minimum, mul, ne, neg,
+  abs, add, asTensor, ceil, clamp, cos, div, eq, erf, exp, expm1, floor, ge, gt, isNaN, le, log, log1p, lt, maximum, minimum, mul, ne, neg,
   pow, reciprocal, relu, round, rsqrt, sigmoid, sign, sin, sqrt, square, sub, tanh, to,
 } from './elementwise.ts';
 import { expand, sum } from './expand.ts';
 import { cumsum, gather, indexSelect, scatterAdd, unfold } from './indexing.ts';
 import { roll, split } from './join.ts';
+import { oneHot } from './labels.ts';
 import { matmul } from './matmul.ts';
 import { pad } from './pad.ts';
 import { all, any, argMax, argMin, logSumExp, max, mean, min, norm, prod, std, variance } from './reduce.ts';
@@ -27,15 +29,17 @@ export function assign(x: Tensor, value: Operand): Tensor {
 /** Every method but those of autograd. */
 export const methods: Omit<TensorFunctions, 'backward'> = {
   assign,
-  abs, add, ceil, clamp, cos, div, eq, erf, exp, expm1, floor, ge, gt, le, log, log1p, lt, maximum, minimum, mul, ne, neg,
+  abs, add, ceil, clamp, cos, div, eq, erf, exp, expm1, floor, ge, gt, isNaN, le, log, log1p, lt, maximum, minimum, mul, ne, neg,
   pow, reciprocal, relu, round, rsqrt, sigmoid, sign, sin, sqrt, square, sub, tanh, to,
   all, any, argMax, argMin, logSumExp, max, mean, min, norm, prod, std, variance,
   clone, contiguous, detach, flatten, flip, narrow, permute, reshape, select, slice, squeeze, transpose, unsqueeze, view,
   elu, gelu, hardswish, leakyRelu, logSoftmax, silu, softmax, softplus,
+  dropout,
   expand, sum,
   cumsum, gather, indexSelect, scatterAdd, unfold,
   roll, split,
   matmul,
+  oneHot,
   pad,
   tril, triu,
 };

@@ -47,14 +47,23 @@ export function checkTensor(operation: string, name: string, x: unknown): assert
 /** `x` has the prediction's dtype. */
 export function checkSameDType(operation: string, name: string, x: Tensor, prediction: Tensor): void {
   if (x.dtype === prediction.dtype) return;
-  throw new DTypeError(`${operation}: ${name} is ${x.dtype} but prediction is ${prediction.dtype}; convert one with to('${prediction.dtype}')`);
+  throw new DTypeError(
+    `${operation}: ${name} is ${x.dtype} but prediction is ${prediction.dtype}; convert one with to('${prediction.dtype}')`,
+  );
 }
 
 /** An optional factor of the losses, which broadcasts to the prediction's shape. */
-export function checkFactor(operation: string, name: string, factor: Tensor | null | undefined, prediction: Tensor): Tensor | null {
+export function checkFactor(
+  operation: string,
+  name: string,
+  factor: Tensor | null | undefined,
+  prediction: Tensor,
+): Tensor | null {
   if (factor === null || factor === undefined) return null;
   checkTensor(operation, name, factor);
   checkSameDType(operation, name, factor, prediction);
   if (sameShape(broadcastShapes(operation, factor.shape, prediction.shape), prediction.shape)) return factor;
-  throw new ShapeError(`${operation}: ${name} ${showShape(factor.shape)} must broadcast to the prediction's shape ${showShape(prediction.shape)}`);
+  throw new ShapeError(
+    `${operation}: ${name} ${showShape(factor.shape)} must broadcast to the prediction's shape ${showShape(prediction.shape)}`,
+  );
 }

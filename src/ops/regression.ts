@@ -6,10 +6,38 @@ import { checkChoice, checkKeys, checkNumber, show } from '../tensor/options.ts'
 import { sameShape, showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
-import { abs, add, div, eq, exp, gt, log, log1p, logOnePlusExp, lt, maximum, mul, ne, neg, relu, square, sub, where } from './elementwise.ts';
+import {
+  abs,
+  add,
+  div,
+  eq,
+  exp,
+  gt,
+  log,
+  log1p,
+  logOnePlusExp,
+  lt,
+  maximum,
+  mul,
+  ne,
+  neg,
+  relu,
+  square,
+  sub,
+  where,
+} from './elementwise.ts';
 import { sum } from './expand.ts';
 import type { ComputeOp } from './op.ts';
-import { checkFactor, checkPair, checkSameDType, checkTensor, type LossOptions, type Reduction, reduceLoss, reductionOf } from './reduction.ts';
+import {
+  checkFactor,
+  checkPair,
+  checkSameDType,
+  checkTensor,
+  type LossOptions,
+  type Reduction,
+  reduceLoss,
+  reductionOf,
+} from './reduction.ts';
 import { detach, unsqueeze } from './views.ts';
 
 /** The squared difference of prediction and target. */
@@ -36,7 +64,11 @@ function bent(d: Tensor, bend: number, factor: number): Tensor {
 }
 
 /** d² / (2 · beta) where the difference |d| < beta, and |d| - beta / 2 beyond; beta 0 is `l1Loss`. Girshick 2015. */
-export function smoothL1Loss(prediction: Tensor, target: Tensor, options: LossOptions & { beta?: number } = {}): Tensor {
+export function smoothL1Loss(
+  prediction: Tensor,
+  target: Tensor,
+  options: LossOptions & { beta?: number } = {},
+): Tensor {
   checkKeys('smoothL1Loss', options, ['reduction', 'beta']);
   const beta = checkNumber('smoothL1Loss', 'beta', options.beta ?? 1, 0, Number.MAX_VALUE);
   checkPair('smoothL1Loss', prediction, target);
@@ -98,7 +130,10 @@ export function bceLoss(prediction: Tensor, target: Tensor, options: BceOptions 
   const message = 'bceLoss: predictions must be probabilities in [0, 1] (for logits there is bceWithLogitsLoss)';
   const p = apply(withinOp, [prediction], { message, least: 0, most: 1 });
   const yes = mul(target, limitedLog(p, log, 1));
-  const no = mul(sub(1, target), limitedLog(p, (x) => log1p(neg(x)), 0));
+  const no = mul(
+    sub(1, target),
+    limitedLog(p, (x) => log1p(neg(x)), 0),
+  );
   const losses = neg(add(yes, no));
   return reduceLoss(weight === null ? losses : mul(losses, weight), reductionOf('bceLoss', options));
 }
@@ -135,7 +170,12 @@ export interface KlDivOptions {
 export function klDivLoss(prediction: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
   checkKeys('klDivLoss', options, ['reduction', 'logTarget']);
   checkPair('klDivLoss', prediction, target);
-  const reduction = checkChoice('klDivLoss', 'reduction', options.reduction ?? 'mean', ['mean', 'sum', 'none', 'batchmean']);
+  const reduction = checkChoice('klDivLoss', 'reduction', options.reduction ?? 'mean', [
+    'mean',
+    'sum',
+    'none',
+    'batchmean',
+  ]);
   const losses = checkFlag('klDivLoss', 'logTarget', options.logTarget)
     ? mul(exp(target), sub(target, prediction))
     : sub(mul(target, log(where(eq(target, 0), 1, target))), mul(target, prediction));
@@ -155,7 +195,11 @@ export function hingeLoss(prediction: Tensor, target: Tensor, options: LossOptio
 }
 
 /** Of distances x: x itself where the target is 1, max(0, margin - x) where it is -1. */
-export function hingeEmbeddingLoss(prediction: Tensor, target: Tensor, options: LossOptions & { margin?: number } = {}): Tensor {
+export function hingeEmbeddingLoss(
+  prediction: Tensor,
+  target: Tensor,
+  options: LossOptions & { margin?: number } = {},
+): Tensor {
   checkKeys('hingeEmbeddingLoss', options, ['reduction', 'margin']);
   const margin = checkNumber('hingeEmbeddingLoss', 'margin', options.margin ?? 1);
   checkPair('hingeEmbeddingLoss', prediction, target);
@@ -179,7 +223,12 @@ export interface GaussianNllOptions extends LossOptions {
  *
  * @throws OptionError for a negative variance.
  */
-export function gaussianNllLoss(prediction: Tensor, target: Tensor, variance: Tensor, options: GaussianNllOptions = {}): Tensor {
+export function gaussianNllLoss(
+  prediction: Tensor,
+  target: Tensor,
+  variance: Tensor,
+  options: GaussianNllOptions = {},
+): Tensor {
   checkKeys('gaussianNllLoss', options, ['reduction', 'full', 'eps']);
   checkPair('gaussianNllLoss', prediction, target);
   checkTensor('gaussianNllLoss', 'variance', variance);

@@ -7,6 +7,7 @@ import { DTypeError, GradError, ShapeError } from '../errors.ts';
 import { TensorBase } from './base.ts';
 import { checkDType, type DType } from './dtype.ts';
 import { checkKeys, show } from './options.ts';
+import type { Generator } from './random.ts';
 import { checkShape, denseStrides, type Shape, showShape, sizeOf } from './shape.ts';
 import { Storage } from './storage.ts';
 
@@ -28,6 +29,16 @@ export interface PadOptions {
   mode?: 'constant' | 'reflect' | 'replicate' | 'circular';
   /** The constant. Default 0. */
   value?: number;
+}
+
+/** Options of `dropout`. */
+export interface DropoutOptions {
+  /** The probability of an element to be set to 0. Default 0.5. */
+  p?: number;
+  /** Whether anything happens at all. Default true. */
+  training?: boolean;
+  /** Where the random numbers come from. Default: the stream that `manualSeed` starts. */
+  generator?: Generator;
 }
 
 /** Options of `backward`. */
@@ -262,6 +273,11 @@ export class Tensor extends TensorBase {
   /** The logarithm of `softmax`, exact for large logits. */
   logSoftmax(axis: number): Tensor { return bound.logSoftmax(this, axis); }
 
+  /** Each element set to 0 with probability p (default 0.5), the others divided by 1 - p. */
+  dropout(options?: DropoutOptions): Tensor { return bound.dropout(this, options); }
+  /** 1 where x is NaN, else 0. */
+  isNaN(): Tensor { return bound.isNaN(this); }
+
   // Reductions
   /** The sum over `axes`. */
   sum(axes?: Axes, keepDims?: boolean): Tensor { return bound.sum(this, axes, keepDims); }
@@ -303,6 +319,8 @@ export class Tensor extends TensorBase {
   pad(pads: Pads, options?: PadOptions): Tensor { return bound.pad(this, pads, options); }
   /** Parts of `axis`: of one size, or of listed sizes. */
   split(sizes: number | readonly number[], axis?: number): Tensor[] { return bound.split(this, sizes, axis); }
+  /** Class labels as rows of zeros with a 1 at the label. */
+  oneHot(classes: number): Tensor { return bound.oneHot(this, classes); }
   /** Elements moved along `axes` by `shifts`, coming back in at the other end. */
   roll(shifts: number | readonly number[], axes?: Axes): Tensor { return bound.roll(this, shifts, axes); }
   /** The lower triangle of the last two axes, zero above `diagonal`. */

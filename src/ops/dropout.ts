@@ -1,0 +1,50 @@
+/** Random masks. */
+
+import { OptionError } from '../errors.ts';
+import { generatorOf } from '../tensor/creation.ts';
+import { checkKeys, checkNumber, show } from '../tensor/options.ts';
+import type { Generator } from '../tensor/random.ts';
+import type { DropoutOptions, Tensor } from '../tensor/tensor.ts';
+import { apply } from './apply.ts';
+import { mul } from './elementwise.ts';
+import type { ComputeOp } from './op.ts';
+import { detach } from './views.ts';
+
+/**
+ * 0 with probability p, else 1 / (1 - p), of x's shape; x's values do not matter. It draws from the generator when it is
+ * computed, so a graph that is run again draws anew, and no two of these are the same.
+ */
+const dropoutMaskOp: ComputeOp<{ readonly p: number; readonly generator: Generator | undefined }> = {
+  kind: 'compute',
+  name: 'dropoutMask',
+  infer: ([x]) => x!,
+  compute(_, { p, generator }, __, y) {
+    const source = generatorOf('dropout', { generator });
+    const kept = p === 1 ? 0 : 1 / (1 - p);
+    for (let i = 0; i < y.length; i++) y[i] = source.uniform() < p ? 0 : kept;
+  },
+  vjp: null,
+};
+
+/**
+ * With `training`, each element set to 0 with probability `p`, and the others divided by 1 - p, so that the expectation
+ * stays; without, x itself. Srivastava et al. 2014.
+ *
+ * @throws OptionError for p outside of [0, 1].
+ * @example
+ * ```ts
+ * import { dropout, Generator, ones } from 'typedgrad';
+ * const y = dropout(ones(1000), { p: 0.2, generator: new Generator(1) });
+ * y.max().item(); // → 1.25
+ * y.mean().sub(1).abs().item() < 0.05; // → true
+ * ```
+ */
+export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
+  checkKeys('dropout', options, ['p', 'training', 'generator']);
+  const { training = true, generator } = options;
+  const p = checkNumber('dropout', 'p', options.p ?? 0.5, 0, 1);
+  if (typeof training !== 'boolean')
+    throw new OptionError(`dropout: training must be true or false, but is ${show(training)}`);
+  generatorOf('dropout', { generator });
+  return training && p > 0 ? mul(x, apply(dropoutMaskOp, [detach(x)], { p, generator })) : x;
+}
