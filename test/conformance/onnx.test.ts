@@ -18,7 +18,8 @@ function byOperator(): Map<string, Verdict[]> {
 describe('agreement with the operator cases of ONNX', () => {
   for (const [operator, all] of byOperator()) {
     const judged = all.filter(({ state }) => state !== 'not applicable');
-    test.runIf(judged.length > 0)(`${operator}: ${judged.length} of ${all.length} cases apply`, () => {
+    if (judged.length === 0) continue;
+    test(`${operator}: ${judged.length} of ${all.length} cases apply`, () => {
       const failed = judged.filter(({ state }) => state === 'failed').map(({ name, reason }) => `${name}: ${reason}`);
       expect(failed).toEqual([]);
     });
@@ -29,6 +30,16 @@ describe('agreement with the operator cases of ONNX', () => {
     for (const { operator, state, reason } of verdicts) {
       if (state === 'not applicable' && operator in OPERATORS) reasons[reason] = (reasons[reason] ?? 0) + 1;
     }
-    expect(reasons).toMatchInlineSnapshot();
+    expect(reasons).toMatchInlineSnapshot(`
+      {
+        "division of integers": 1,
+        "left out of the committed file for its size": 2,
+        "random: the mask is drawn by another generator": 4,
+        "scatter that overwrites: the library adds": 5,
+        "tensors of float16": 2,
+        "tensors of list": 2,
+        "the last of equal elements: the library takes the first": 16,
+      }
+    `);
   });
 });
