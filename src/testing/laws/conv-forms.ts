@@ -191,13 +191,16 @@ export const adjointness: Law<'conv'> = defineLaw(
       const [before, after] = pairs[axis] as readonly [number, number];
       return (n + before + after - (reach[axis] as number)) % (stride[axis] as number);
     });
-    const back = run.convTranspose(y, w, {
-      stride,
-      padding: plainPadding(pairs) as number[],
-      dilation,
-      groups,
-      outputPadding,
-    });
+    // Transposed convolutions have no uneven padding: there the padded picture's part of the output is cut out by hand.
+    const even = pairs.every(([before, after]) => before === after);
+    const padding = even ? pairs.map(([before]) => before) : 0;
+    const whole = run.convTranspose(y, w, { stride, padding, dilation, groups, outputPadding });
+    const back = even
+      ? whole
+      : pad(
+          whole,
+          pairs.map(([before, after]) => [-before, -after]),
+        );
     close(back.shape as number[], x.shape as number[]);
     close(dot(forward, y), dot(x, back));
   },
