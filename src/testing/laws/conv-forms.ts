@@ -10,7 +10,6 @@ import {
   flip,
   geometryOf,
   narrow,
-  plainPadding,
   reshape,
   spatialAxes,
   subsample,
