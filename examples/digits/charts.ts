@@ -1,4 +1,4 @@
-import { parse, View, Warn } from 'vega';
+import { None, parse, View } from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import { type History, type Judgement, smooth } from './history.ts';
 
@@ -28,7 +28,7 @@ const CONFIG = {
 /** An SVG of a vega-lite chart, without a word on the console. */
 async function draw(spec: object): Promise<string> {
   const full = { $schema: 'https://vega.github.io/schema/vega-lite/v6.json', ...spec, config: CONFIG } as TopLevelSpec;
-  const view = new View(parse(compile(full).spec), { renderer: 'none', logLevel: Warn });
+  const view = new View(parse(compile(full).spec), { renderer: 'none', logLevel: None });
   const svg = await view.toSVG();
   view.finalize();
   return svg;

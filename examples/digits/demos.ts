@@ -14,7 +14,6 @@ import {
   noGrad,
   ReLU,
   Sequential,
-  summary,
   Tensor,
 } from 'typedgrad';
 
@@ -174,7 +173,7 @@ function drawVolumes(count: number, chance: Generator): { x: Tensor; labels: Int
 function volumeDemo(chance: Generator, say: Say): void {
   say('3-D: tell balls from hollow shells in volumes of 8 × 8 × 8\n');
   const model = new Sequential(new Conv3d(1, 4, 3), new ReLU(), new MaxPool3d(2), new Flatten(), new Dense(4 * 27, 2));
-  say(summary(model, [1, 1, SIDE, SIDE, SIDE]));
+  say(String(model));
   say();
   learn(model, 80, 0.01, say, () => {
     const { x, labels } = drawVolumes(16, chance);

@@ -7,7 +7,7 @@
 
 import { constants } from 'node:os';
 import { join, relative } from 'node:path';
-import { manualSeed, type Sequential, summary, TypedgradError } from 'typedgrad';
+import { manualSeed, type Sequential, TypedgradError } from 'typedgrad';
 import { standalone } from './charts.ts';
 import { runDemo } from './demos.ts';
 import { makeFigures } from './figures.ts';
@@ -44,7 +44,7 @@ async function main(): Promise<number> {
   manualSeed(options.seed);
   const layers = makeLayers(source.train.size);
   const model = makeModel(layers);
-  const table = summary(model, [options.batchSize, 1, source.train.size, source.train.size]);
+  const table = String(model);
   say(`${table}\n`);
   const history = await learn(model, source, options, stop);
   if (stop.requested) say('interrupted: judging what was learned so far');

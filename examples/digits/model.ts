@@ -5,8 +5,8 @@ import {
   Dense,
   Flatten,
   hingeLoss,
+  type Layer,
   MaxPool2d,
-  type Module,
   mseLoss,
   ReLU,
   Sequential,
@@ -18,7 +18,7 @@ import type { LossName } from './options.ts';
 /** A layer and what the report calls its result. */
 export interface NamedLayer {
   readonly name: string;
-  readonly layer: Module;
+  readonly layer: Layer;
 }
 
 /** Convolution, ReLU, max pool, twice; then a dense layer to the ten digits. */

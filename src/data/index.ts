@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export { oneHot } from '../ops/labels.ts';
 export { type DigitSet, type DigitsOptions, type DigitsSplitOptions, syntheticDigits } from './digits.ts';
 export { type IdxArray, type IdxData, readIdx } from './idx.ts';
 export {
@@ -12,6 +13,6 @@ export {
   DataLoader,
   type DataLoaderOptions,
   type Dataset,
-  type Labels,
+  type LabelList,
   TensorDataset,
 } from './loader.ts';

@@ -8,11 +8,18 @@ import { defaultGenerator, Generator } from '../tensor/random.ts';
 import { showShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
-/** Labels as ordinary integers, one per example. */
-export type Labels = readonly number[] | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array;
+/** LabelList as ordinary integers, one per example. */
+export type LabelList =
+  | readonly number[]
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
 
 /** One column of a `TensorDataset`: a tensor whose first axis counts the examples, or one label per example. */
-export type Column = Tensor | Labels;
+export type Column = Tensor | LabelList;
 
 /** What a batch holds for a column: tensors stay tensors, labels become an Int32Array. */
 export type BatchOf<C extends readonly Column[]> = {
@@ -48,7 +55,7 @@ export interface Dataset<Batch> {
  * Array.from(y); // → [0, 1]
  * ```
  */
-export class TensorDataset<const C extends readonly Column[] = [Tensor, Labels]> implements Dataset<BatchOf<C>> {
+export class TensorDataset<const C extends readonly Column[] = [Tensor, LabelList]> implements Dataset<BatchOf<C>> {
   readonly length: number;
   readonly #columns: readonly (Tensor | Int32Array)[];
 
