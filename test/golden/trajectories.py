@@ -80,6 +80,7 @@ SGD = {'name': 'SGD', 'options': {'lr': 0.1}}
 MOMENTUM = {'name': 'SGD', 'options': {'lr': 0.1, 'momentum': 0.9}}
 ADAM = {'name': 'Adam', 'options': {'lr': 0.1}}
 GROUPS = {'name': 'SGD', 'options': {'lr': 0.5}, 'groups': [{'names': ['0.weight'], 'lr': 0.1}, {'names': ['0.bias']}]}
+BOTH = {'name': 'SGD', 'options': {'lr': 0.5, 'momentum': 0.8}, 'groups': [{'names': ['0.weight'], 'lr': 0.1}, {'names': ['0.bias']}]}
 PLATEAU = [1.0, 0.9, 0.95, 0.95, 0.9, 0.91, 0.92, 0.5, 0.50004, 0.49999, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.2, 0.3, 0.3]
 SCHEDULE_CASES = [
     ('StepLR', {'stepSize': 3}), ('StepLR', {'stepSize': 4, 'gamma': 0.5}), ('StepLR', {'stepSize': 1, 'gamma': 0.9}),
@@ -99,6 +100,7 @@ SCHEDULE_CASES = [
     ('ReduceLROnPlateau', {'mode': 'max', 'patience': 1, 'threshold': 0.05, 'thresholdMode': 'abs', 'factor': 0.3}),
     ('ReduceLROnPlateau', {'patience': 0, 'eps': 1e-3, 'factor': 0.3}),
 ]
+PER_GROUP = [('OneCycleLR', {'maxLr': [0.5, 1.0], 'totalSteps': 20}), ('ReduceLROnPlateau', {'patience': 0, 'minLr': [0.01, 0.2]})]
 
 
 def read_groups(optim):
@@ -113,37 +115,43 @@ def read_groups(optim):
     return rows
 
 
+def follow(name, options, spec):
+    optim = optimizer(spec, layer(['Sequential', [['Dense', [2, 1]]]]))
+    steps = 20 if name != 'OneCycleLR' else options.get('totalSteps', 25) - 1
+    plan = schedule({'name': name, 'options': options}, optim)
+    rows = [read_groups(optim)]
+    for i in range(steps):
+        optim.step()
+        if name == 'ReduceLROnPlateau':
+            plan.step(PLATEAU[i])
+        else:
+            plan.step()
+        rows.append(read_groups(optim))
+    case = {'schedule': name, 'options': options, 'optimizer': spec, 'rows': rows}
+    if name == 'ReduceLROnPlateau':
+        case['metrics'] = PLATEAU[:steps]
+    return case
+
+
 def schedules():
     book = Book('schedules')
     for name, options in SCHEDULE_CASES:
-        for spec in (SGD, MOMENTUM, ADAM, GROUPS):
+        for spec in (SGD, MOMENTUM, ADAM, GROUPS, BOTH):
             if name == 'OneCycleLR' and options.get('cycleMomentum', True) and spec in (SGD, GROUPS):
                 continue  # PyTorch asks for momentum there.
-            module = layer(['Sequential', [['Dense', [2, 1]]]])
-            optim = optimizer(spec, module)
-            steps = 20 if name != 'OneCycleLR' else options.get('totalSteps', 25) - 1
-            plan = schedule({'name': name, 'options': options}, optim)
-            rows = [read_groups(optim)]
-            for i in range(steps):
-                optim.step()
-                if name == 'ReduceLROnPlateau':
-                    plan.step(PLATEAU[i])
-                else:
-                    plan.step()
-                rows.append(read_groups(optim))
-            case = {'schedule': name, 'options': options, 'optimizer': spec, 'rows': rows}
-            if name == 'ReduceLROnPlateau':
-                case['metrics'] = PLATEAU[:steps]
-            book.put(case)
+            book.put(follow(name, options, spec))
+    for name, options in PER_GROUP:
+        book.put(follow(name, options, BOTH))
     book.write()
 
 
+# No bias before a norm of single channels: its gradient is 0 but for rounding, which Adam would blow up.
 DENSE = (['Sequential', [['Dense', [4, 6]], ['Tanh', []], ['Dense', [6, 3]]]], (8, 4), 3)
-CONV1 = (['Sequential', [['Conv1d', [2, 3, 3], {'padding': 1}], ['BatchNorm1d', [3]], ['ReLU', []], ['MaxPool1d', [2]], ['Flatten', []],
+CONV1 = (['Sequential', [['Conv1d', [2, 3, 3], {'padding': 1, 'bias': False}], ['BatchNorm1d', [3]], ['ReLU', []], ['MaxPool1d', [2]], ['Flatten', []],
                          ['Dense', [9, 3]]]], (6, 2, 6), 3)
-CONV2 = (['Sequential', [['Conv2d', [1, 3, 3], {'padding': 1}], ['BatchNorm2d', [3]], ['ReLU', []], ['MaxPool2d', [2]],
+CONV2 = (['Sequential', [['Conv2d', [1, 3, 3], {'padding': 1, 'bias': False}], ['BatchNorm2d', [3]], ['ReLU', []], ['MaxPool2d', [2]],
                          ['Conv2d', [3, 4, 2], {'stride': 2, 'groups': 1}], ['ELU', []], ['Flatten', []], ['Dense', [4, 3]]]], (6, 1, 5, 5), 3)
-CONV3 = (['Sequential', [['Conv3d', [1, 2, 2]], ['GroupNorm', [2, 2]], ['SiLU', []], ['AvgPool3d', [2]], ['Flatten', []],
+CONV3 = (['Sequential', [['Conv3d', [1, 2, 2], {'bias': False}], ['GroupNorm', [2, 2]], ['SiLU', []], ['AvgPool3d', [2]], ['Flatten', []],
                          ['Dense', [2, 2]]]], (4, 1, 3, 3, 4), 2)
 RESIDUAL = (['Sequential', [['Residual', [['Conv2d', [2, 2, 3], {'padding': 'same', 'paddingMode': 'reflect'}], ['GELU', []]]],
                             ['AdaptiveAvgPool2d', [1]], ['Flatten', []], ['LayerNorm', [2]], ['Dense', [2, 2]]]], (4, 2, 4, 4), 2)
@@ -170,19 +178,22 @@ PER_STEP = [('StepLR', {'stepSize': 4, 'gamma': 0.5}), ('MultiStepLR', {'milesto
             ('ReduceLROnPlateau', {'patience': 0, 'factor': 0.5, 'threshold': 0.1})]
 
 
-def train(model, optim_spec, steps=10, plan_spec=None, clip=None, loss='crossEntropy', loss_options=None):
-    """One run: two batches in turn; a schedule steps after every optimizer step."""
+def train(model, optim_spec, steps=10, plan_spec=None, clip=None, loss='crossEntropy', loss_options=None, frozen=None):
+    """One run: two batches in turn; a schedule steps after every optimizer step; some parameters may join in late."""
     spec, shape, classes = MODELS[model]
     module = layer(spec)
     case = {'model': model, 'layers': spec, 'optimizer': optim_spec, 'steps': steps, 'state': state_of(module), 'loss': loss}
-    case.update({k: v for k, v in {'schedule': plan_spec, 'clip': clip, 'lossOptions': loss_options}.items() if v})
+    case.update({k: v for k, v in {'schedule': plan_spec, 'clip': clip, 'lossOptions': loss_options,
+                                     'frozen': frozen}.items() if v})
     optim = optimizer(optim_spec, module)
     plan = schedule(plan_spec, optim) if plan_spec else None
     batches = [plain(*shape) for _ in range(2)]
     targets = [torch.randint(0, classes, shape[:1]) if loss == 'crossEntropy' else plain(shape[0], classes) for _ in range(2)]
     losses, rates, totals = [], [], []
     for i in range(steps):
-        optim.zero_grad()
+        optim.zero_grad(set_to_none=True)
+        for name in (frozen or {}).get('names', ()):
+            module.get_parameter(name).requires_grad_(i >= frozen['until'])
         prediction = module(batches[i % 2])
         target = targets[i % 2]
         smoothing = (loss_options or {}).get('labelSmoothing', 0.0)
@@ -222,6 +233,8 @@ def trajectories():
         book.put(train('dense', {'name': name, 'options': options, 'groups': groups}, 12))
         partly = [{'names': ['2.weight', '2.bias'], 'lr': 0.1}]
         book.put(train('dense', {'name': name, 'options': options, 'groups': partly}, 6))
+        late = dict(options, momentum=0.9, dampening=0.5, weightDecay=0.1) if name == 'SGD' else options
+        book.put(train('dense', {'name': name, 'options': late}, 8, frozen={'names': ['0.weight', '2.bias'], 'until': 3}))
         for plan, plan_options in PER_STEP:
             spec = {'name': name, 'options': dict(options, momentum=0.5) if name in ('SGD', 'RMSprop') else options}
             if plan == 'OneCycleLR' and name == 'Adagrad':
