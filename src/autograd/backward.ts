@@ -28,13 +28,13 @@ export function installRecorder(): void {
   setRecorder(recorder);
 }
 
-/** All recorded operations that `output` depends on, newest first. */
-function nodesBehind(output: Tensor): Node[] {
+/** All recorded operations that `output` depends on, newest first; those in `cut`, and what lies behind them, are left out. */
+function nodesBehind(output: Tensor, cut: ReadonlySet<Key> | null): Node[] {
   const found = new Set<Node>();
   const waiting: Tensor[] = [output];
   for (let x = waiting.pop(); x !== undefined; x = waiting.pop()) {
     const node = x.node as Node | null;
-    if (node === null || found.has(node)) continue;
+    if (node === null || found.has(node) || cut?.has(node)) continue;
     found.add(node);
     for (const input of node.inputs) if (input.requiresGrad) waiting.push(input);
   }
@@ -52,15 +52,17 @@ function keyOf(x: Tensor): Key {
  * The gradients of ⟨seed, output⟩ in everything it depends on, as far as `wanted` asks for them.
  *
  * @param wanted the tensors whose gradient to keep, or null for all leaves.
+ * @param cut where to stop: the graph behind these is neither followed nor released.
  */
 function propagate(
   output: Tensor,
   seed: Tensor,
   wanted: ReadonlySet<Key> | null,
   { retainGraph, createGraph }: Required<BackwardOptions>,
+  cut: ReadonlySet<Key> | null = null,
 ): Map<Key, Tensor> {
   const gradients = new Map<Key, Tensor>([[keyOf(output), seed]]);
-  const nodes = nodesBehind(output);
+  const nodes = nodesBehind(output, cut);
   const needed = wanted === null ? null : nodesLeadingTo(wanted, nodes);
   withGrad(createGraph, () => {
     for (const node of nodes) {
@@ -145,4 +147,28 @@ export function gradients(output: Tensor, inputs: readonly Tensor[], gradient?: 
   const seed = seedFor(output, gradient);
   const found = propagate(output, seed, new Set(inputs.map(keyOf)), resolve(options));
   return inputs.map((input) => found.get(keyOf(input)) ?? clone(fullLike(input, 0)));
+}
+
+/**
+ * As `gradients`, but `inputs` count as independent of each other, and the graph behind them stays as it is. With
+ * `createGraph` the results can be differentiated further.
+ */
+export function gradientsUpTo(output: Tensor, inputs: readonly Tensor[], gradient: Tensor, createGraph: boolean): Tensor[] {
+  const ends = new Set(inputs.map(keyOf));
+  const found = propagate(output, gradient, ends, { createGraph, retainGraph: createGraph }, ends);
+  return inputs.map((input) => found.get(keyOf(input)) ?? fullLike(input, 0));
+}
+
+/** The tensors that `output` was computed from by operations after the first `count`, but that are older themselves. */
+export function inputsSince(count: number, output: Tensor): Tensor[] {
+  const isOld = (x: Tensor): boolean => x.node === null || (x.node as Node).id < count;
+  const [found, seen, waiting] = [new Map<Key, Tensor>(), new Set<Node>(), [output]];
+  for (let x = waiting.pop(); x !== undefined; x = waiting.pop()) {
+    if (isOld(x)) found.set(keyOf(x), x);
+    else if (!seen.has(x.node as Node)) {
+      seen.add(x.node as Node);
+      waiting.push(...(x.node as Node).inputs.filter((input) => input.requiresGrad));
+    }
+  }
+  return [...found.values()];
 }

@@ -6,6 +6,11 @@ import type { GradNode, Tensor } from '../tensor/tensor.ts';
 
 let created = 0;
 
+/** How many operations were recorded so far: the number of the next one. */
+export function nodesMade(): number {
+  return created;
+}
+
 /** An applied operation, its inputs and its result, until `release`. */
 export class Node implements GradNode, Call<unknown> {
   /** Counts up, so that an operation has a higher number than all it depends on. */

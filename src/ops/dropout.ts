@@ -17,6 +17,7 @@ import { detach } from './views.ts';
 const dropoutMaskOp: ComputeOp<{ readonly p: number; readonly generator: Generator | undefined }> = {
   kind: 'compute',
   name: 'dropoutMask',
+  impure: true,
   infer: ([x]) => x!,
   compute(_, { p, generator }, __, y) {
     const source = generatorOf('dropout', { generator });

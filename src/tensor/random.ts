@@ -103,6 +103,17 @@ export function manualSeed(seed: number): Generator {
   return shared;
 }
 
+/** Runs `fn` with another default stream, and restores the one before. */
+export function withDefaultGenerator<R>(generator: Generator, fn: () => R): R {
+  const before = shared;
+  shared = generator;
+  try {
+    return fn();
+  } finally {
+    shared = before;
+  }
+}
+
 /** Ten rounds of Philox over the 64-bit counter `block` and the 64-bit key `seed`. */
 function philox(seed: number, block: number, words: Uint32Array): void {
   let [c0, c1, c2, c3] = [block >>> 0, Math.floor(block / 2 ** 32) >>> 0, 0, 0];

@@ -1,4 +1,5 @@
 /** For tests of convolution mathematics, in this library or any other. */
+export { type CheckGradsOptions, checkGrads } from '../autograd/index.ts';
 export { AssertionError } from '../errors.ts';
 export { allClose, type Tolerance } from './all-close.ts';
 export type { ViewChain, ViewChainConstraints } from './arbitraries/chains.ts';
