@@ -3,6 +3,7 @@
 import type { Tensor } from '../../src/index.ts';
 import * as tg from '../../src/index.ts';
 import { type Mapping, NotApplicable, type OnnxNode } from './onnx-node.ts';
+import { OPTIMIZERS } from './onnx-optimizers.ts';
 import { SHAPES } from './onnx-shapes.ts';
 import { WINDOWS } from './onnx-windows.ts';
 
@@ -126,6 +127,7 @@ const norm =
 export const OPERATORS: Readonly<Record<string, Mapping>> = {
   ...WINDOWS,
   ...SHAPES,
+  ...OPTIMIZERS,
   Abs: unary(tg.abs),
   Ceil: unary(tg.ceil),
   Cos: unary(tg.cos),

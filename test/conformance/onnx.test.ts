@@ -32,6 +32,7 @@ describe('agreement with the operator cases of ONNX', () => {
     }
     expect(reasons).toMatchInlineSnapshot(`
       {
+        "another Adam: no bias correction at the first update": 2,
         "division of integers": 1,
         "left out of the committed file for its size": 2,
         "random: the mask is drawn by another generator": 4,

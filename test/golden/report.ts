@@ -4,7 +4,18 @@
  *     npx tsx test/golden/report.ts [family ...]
  */
 
+import type { DType } from '../../src/index.ts';
 import { FAMILIES, loadFamily } from './load.ts';
+import {
+  type LayerCase,
+  type RunCase,
+  readCases,
+  replayLayer,
+  replayRun,
+  replaySchedule,
+  type ScheduleCase,
+  type Step,
+} from './replay.ts';
 import { applies, type Part, runCase, VARIANTS, type Variant } from './run.ts';
 
 const PARTS: readonly Part[] = ['forward', 'gradient', 'second gradient', 'third gradient'];
@@ -40,6 +51,22 @@ function measureFamily(family: string): Row {
   return row;
 }
 
+/** The three files that are not calls: their largest errors in float64 and float32. */
+function reportReplays(): void {
+  const replays: [string, (dtype: DType) => Step[][]][] = [
+    ['layers', (dtype) => readCases<LayerCase>('layers').flatMap((c) => (c.state ? [replayLayer(c, dtype)] : []))],
+    ['schedules', () => readCases<ScheduleCase>('schedules').map(replaySchedule)],
+    ['trajectories', (dtype) => readCases<RunCase>('trajectories').map((c) => replayRun(c, dtype))],
+  ];
+  console.log('\n| replayed | cases | numbers compared | float64 | float32 |\n| --- | ---: | ---: | ---: | ---: |');
+  for (const [name, replay] of replays) {
+    const worst = (all: Step[][]): string => Math.max(...all.flat().map(({ error }) => error)).toExponential(1);
+    const exact = replay('float64');
+    const row = [name, exact.length, exact.flat().length, worst(exact), worst(replay('float32'))];
+    console.log(`| ${row.join(' | ')} |`);
+  }
+}
+
 const families = process.argv.length > 2 ? process.argv.slice(2) : FAMILIES;
 console.log(`| family | cases | disagree | ${COLUMNS.map((c) => c.join(' ')).join(' | ')} |`);
 console.log(`| --- | ${'---: | '.repeat(COLUMNS.length + 2)}`);
@@ -48,3 +75,4 @@ for (const family of families) {
   const errors = COLUMNS.map(([variant, part]) => worst.get(`${variant} ${part}`)?.toExponential(1) ?? '–');
   console.log(`| ${family} | ${cases} | ${failed} | ${errors.join(' | ')} |`);
 }
+if (process.argv.length === 2) reportReplays();

@@ -23,10 +23,10 @@ import onnx.backend.test.case.node as node_cases  # noqa: E402
 from onnx import helper, numpy_helper  # noqa: E402
 
 OPERATORS = set('''
-Abs Add ArgMax ArgMin AveragePool BatchNormalization Ceil Clip Concat Conv ConvTranspose Cos CumSum Div Dropout Elu Equal
+Abs Adagrad Adam Add ArgMax ArgMin AveragePool BatchNormalization Ceil Clip Concat Conv ConvTranspose Cos CumSum Div Dropout Elu Equal
 Erf Exp Expand EyeLike Flatten Floor Gather GatherElements Gelu Gemm GlobalAveragePool GlobalMaxPool Greater
 GreaterOrEqual GroupNormalization HardSwish Identity InstanceNormalization IsNaN LayerNormalization LeakyRelu Less
-LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Min Mul Neg NegativeLogLikelihoodLoss OneHot Pad Pow Range Reciprocal
+LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Min Momentum Mul Neg NegativeLogLikelihoodLoss OneHot Pad Pow Range Reciprocal
 ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
 Reshape Round Scatter ScatterElements Sigmoid Sign Sin Slice Softmax SoftmaxCrossEntropyLoss Softplus Split Sqrt Squeeze
 Sub Sum Tanh Tile Transpose Trilu Unsqueeze Where
