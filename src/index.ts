@@ -9,6 +9,7 @@ export type { NestedArray } from './tensor/base.ts';
 export * from './autograd/index.ts';
 export * from './layers/index.ts';
 export * from './optim/index.ts';
+export * from './train/index.ts';
 export { elu, gelu, hardswish, leakyRelu, logSoftmax, silu, softmax, softplus } from './ops/activations.ts';
 export * from './ops/adaptive.ts';
 export * from './ops/conv.ts';

@@ -12,3 +12,4 @@ export * from './module.ts';
 export * from './norms.ts';
 export * from './parameter.ts';
 export * from './pool.ts';
+export * from './summary.ts';
