@@ -30,10 +30,15 @@ export function elementBytes(dtype: DType): number {
   return dtype === 'float32' ? 4 : 8;
 }
 
-/** The lifetimes of a graph's inputs and temporaries; results live to the end. */
-export function lifetimesOf(graph: Graph): Lifetime[] {
+/** What one step reads and writes. */
+export interface Access {
+  readonly values: readonly Value[];
+}
+
+/** The lifetimes of a graph's inputs and temporaries over the steps of its program; results live to the end. */
+export function lifetimesOf(graph: Graph, steps: readonly Access[]): Lifetime[] {
   const spans = new Map<Value, { first: number; last: number }>();
-  const end = graph.nodes.length;
+  const end = steps.length;
   const touch = (value: Value, step: number): void => {
     if (value.source.kind !== 'temporary' && value.source.kind !== 'input') return;
     const span = spans.get(value);
@@ -41,10 +46,7 @@ export function lifetimesOf(graph: Graph): Lifetime[] {
     else span.last = step;
   };
   for (const input of graph.inputs) touch(input, 0);
-  for (const [step, node] of graph.nodes.entries()) {
-    for (const view of node.reads) touch(view.value, step);
-    touch(node.target.value, step);
-  }
+  for (const [step, { values }] of steps.entries()) for (const value of values) touch(value, step);
   for (const view of resultsOf(graph)) touch(view.value, end);
   return [...spans].map(([value, span]) => {
     const bytes = Math.ceil(Math.max(1, value.size * elementBytes(value.dtype)) / alignment) * alignment;

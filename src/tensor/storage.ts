@@ -17,6 +17,7 @@ export class Storage {
   /** Counts up with every storage made, so that it can be told which came first. */
   readonly serial: number = made++;
   #data: FloatArray;
+  #renew: (() => FloatArray) | null = null;
   version = 0;
 
   constructor(data: FloatArray) {
@@ -24,6 +25,8 @@ export class Storage {
   }
 
   get data(): FloatArray {
+    // Memory that grew has detached its views, which shows as a length of 0.
+    if (this.#data.length === 0 && this.#renew !== null) this.#data = this.#renew();
     return this.#data;
   }
 
@@ -32,9 +35,11 @@ export class Storage {
     return this.#data.length;
   }
 
-  /** Moves the values to `home`, which is of the same length and kind; every view sees them there. */
-  moveTo(home: FloatArray): void {
-    home.set(this.#data);
-    this.#data = home;
+  /** Moves the values to the array that `home` gives, of the same length and kind; every view sees them there. */
+  moveTo(home: () => FloatArray): void {
+    const values = this.data;
+    this.#data = home();
+    this.#data.set(values);
+    this.#renew = this.#data.length > 0 ? home : null;
   }
 }

@@ -1,0 +1,217 @@
+/**
+ * Fusion: elementwise operations, updates in place and sums over the same elements become one loop each, so that what
+ * lies between them never goes through memory. Everything else is a group of its own.
+ *
+ * An operation joins a loop if everything else it waits for does not itself wait for that loop, and if it looks at the
+ * loop's values element by element, in the same order.
+ */
+
+import { hasVectorForm } from '../kernels/wasm/loops.ts';
+import { isDense, sizeOf } from '../tensor/shape.ts';
+import { type Graph, type GraphNode, nameOf, type Value, type View } from './graph.ts';
+import { uniformValue } from './passes/simplify.ts';
+
+/** Operations that run together. */
+export interface Group {
+  readonly nodes: GraphNode[];
+  /** Whether the operations are those of one loop; otherwise there is just one. */
+  readonly isLoop: boolean;
+  /** The groups that must have run before. */
+  readonly after: Set<Group>;
+}
+
+/** More than this in one loop does not fit registers. */
+const mostValues = 48;
+const mostArrays = 12;
+
+/** The number of elements that an operation of a loop goes over. */
+function elementsOf(node: GraphNode): number {
+  return sizeOf(nameOf(node) === 'sum' ? node.reads[0]!.shape : node.target.shape);
+}
+
+/** The exponents of powers that are written as multiplications and roots. */
+export const simplePowers: ReadonlySet<number> = new Set([2, 3, 0.5, -0.5, -1]);
+
+/** Whether an operation can be part of a loop. */
+function canLoop(node: GraphNode): boolean {
+  if (node.target.value.dtype !== 'float32' || node.reads.some((view) => view.value.dtype !== 'float32')) return false;
+  if (elementsOf(node) === 0) return false;
+  const name = nameOf(node);
+  if (name === 'assign' || name === 'clone') return true;
+  if (name === 'sum') return sizeOf(node.target.shape) > 0;
+  if (name === 'pow') return simplePowers.has(uniformValue(node.reads[1]!) ?? Number.NaN);
+  return hasVectorForm(name);
+}
+
+/** Whether a view shows a value's elements all and in order. */
+export function isWhole(view: View): boolean {
+  return view.offset === 0 && isDense(view) && sizeOf(view.shape) === view.value.size;
+}
+
+/** What has been read from and written to a value so far. */
+interface Access {
+  writer: Group | null;
+  readers: Set<Group>;
+}
+
+class Fuser {
+  readonly groups: Group[] = [];
+  readonly #access = new Map<Value, Access>();
+  readonly #made = new Map<Value, Group>();
+
+  add(node: GraphNode): void {
+    const waits = this.#waitsOf(node);
+    const group = (canLoop(node) ? this.#findLoop(node, waits) : null) ?? this.#open(canLoop(node));
+    group.nodes.push(node);
+    for (const other of waits) if (other !== group) group.after.add(other);
+    for (const { value } of node.reads) this.#accessOf(value).readers.add(group);
+    if (node.op === null) {
+      const access = this.#accessOf(node.target.value);
+      access.writer = group;
+      access.readers = new Set([group]);
+    } else {
+      this.#accessOf(node.target.value).writer = group;
+      this.#made.set(node.target.value, group);
+    }
+  }
+
+  #accessOf(value: Value): Access {
+    const known = this.#access.get(value);
+    if (known !== undefined) return known;
+    const access: Access = { writer: null, readers: new Set() };
+    this.#access.set(value, access);
+    return access;
+  }
+
+  #open(isLoop: boolean): Group {
+    const group: Group = { nodes: [], isLoop, after: new Set() };
+    this.groups.push(group);
+    return group;
+  }
+
+  /** The groups that must have run before `node`: those that wrote what it reads, and touched what it overwrites. */
+  #waitsOf(node: GraphNode): Set<Group> {
+    const waits = new Set<Group>();
+    for (const { value } of node.reads) {
+      const { writer } = this.#accessOf(value);
+      if (writer !== null) waits.add(writer);
+    }
+    if (node.op === null) {
+      const { writer, readers } = this.#accessOf(node.target.value);
+      if (writer !== null) waits.add(writer);
+      for (const reader of readers) waits.add(reader);
+    }
+    return waits;
+  }
+
+  /** A loop that `node` can join; first those that it waits for, newest first. */
+  #findLoop(node: GraphNode, waits: ReadonlySet<Group>): Group | null {
+    const candidates = [...waits].filter((group) => group.isLoop).reverse();
+    return candidates.find((group) => this.#fits(node, group) && ![...waits].some((other) => other !== group && dependsOn(other, group))) ?? null;
+  }
+
+  #fits(node: GraphNode, group: Group): boolean {
+    const first = group.nodes[0]!;
+    if (elementsOf(first) !== elementsOf(node) || group.nodes.length >= mostValues) return false;
+    const arrays = new Set([...group.nodes, node].flatMap(({ reads, target }) => [...reads, target].map((view) => view.value)));
+    const inner = group.nodes.filter((other) => other.op !== null && nameOf(other) !== 'sum').length;
+    if (arrays.size - inner > mostArrays) return false;
+    if (!refinable([...group.nodes, node])) return false;
+    return node.reads.every((view) => this.#canRead(view, group)) && this.#canWrite(node, group) && sumsAgree(group, node);
+  }
+
+  /** A value that the loop itself makes must be read as it is made; one that it updates, not at all. */
+  #canRead(view: View, group: Group): boolean {
+    if (this.#made.get(view.value) === group) {
+      const maker = group.nodes.find((other) => other.target.value === view.value)!;
+      return nameOf(maker) !== 'sum' && isWhole(view);
+    }
+    return !group.nodes.some((other) => other.op === null && other.target.value === view.value);
+  }
+
+  /** What is overwritten may be read within the loop only at the very same elements. */
+  #canWrite(node: GraphNode, group: Group): boolean {
+    if (node.op !== null) return true;
+    const { target } = node;
+    if (this.#made.get(target.value) === group) return false;
+    const touching = group.nodes.flatMap((other) => [...other.reads, ...(other.op === null ? [other.target] : [])]);
+    return [...touching, ...node.reads].filter((view) => view.value === target.value).every((view) => isWhole(view) && isWhole(target));
+  }
+}
+
+/** The size of steps in row-major order at which the axes of all shapes have borders; null if they cannot be aligned. */
+export function commonShape(shapes: readonly (readonly number[])[]): number[] | null {
+  const borders = new Set<number>();
+  for (const shape of shapes) {
+    let step = 1;
+    for (const length of shape.toReversed()) borders.add((step *= length));
+  }
+  borders.delete(1);
+  const sorted = [...borders].sort((a, b) => a - b);
+  const sizes: number[] = [];
+  let last = 1;
+  for (const border of sorted) {
+    if (border % last !== 0) return null;
+    sizes.unshift(border / last);
+    last = border;
+  }
+  return sizes;
+}
+
+/** The shapes over which an operation goes. */
+function shapesOf(node: GraphNode): (readonly number[])[] {
+  return nameOf(node) === 'sum' ? [node.reads[0]!.shape] : [node.target.shape, ...node.reads.map((view) => view.shape)];
+}
+
+function refinable(nodes: readonly GraphNode[]): boolean {
+  return commonShape(nodes.flatMap(shapesOf)) !== null;
+}
+
+/** Sums in one loop go over the same axes of the same shape. */
+function sumsAgree(group: Group, node: GraphNode): boolean {
+  if (nameOf(node) !== 'sum') return true;
+  const other = group.nodes.find((candidate) => nameOf(candidate) === 'sum');
+  if (other === undefined) return true;
+  const describe = (sum: GraphNode): string => `${sum.reads[0]!.shape.join()} ${(sum.attrs as readonly number[]).join()}`;
+  return describe(other) === describe(node);
+}
+
+function dependsOn(group: Group, other: Group): boolean {
+  const seen = new Set<Group>();
+  const waiting = [group];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (next === other) return true;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    waiting.push(...next.after);
+  }
+  return false;
+}
+
+/** The operations of a graph in groups, in an order in which they can run. */
+export function fuse(graph: Graph, canFuse: boolean = true): Group[] {
+  if (!canFuse) return graph.nodes.map((node) => ({ nodes: [node], isLoop: false, after: new Set() }));
+  const fuser = new Fuser();
+  for (const node of graph.nodes) fuser.add(node);
+  // In the order of their first operations, as far as they need not wait.
+  const done = new Set<Group>();
+  const order: Group[] = [];
+  const run = (group: Group): void => {
+    const stack = [group];
+    while (stack.length > 0) {
+      const top = stack.at(-1)!;
+      const missing = [...top.after].filter((other) => !done.has(other));
+      if (missing.length > 0) {
+        stack.push(...missing);
+        continue;
+      }
+      stack.pop();
+      if (!done.has(top)) {
+        done.add(top);
+        order.push(top);
+      }
+    }
+  };
+  for (const group of fuser.groups) run(group);
+  return order;
+}

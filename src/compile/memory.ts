@@ -1,0 +1,102 @@
+/**
+ * Where compiled programs keep their buffers: in the heap of WebAssembly where there is one, so that kernels reach them,
+ * else in ordinary arrays. What belongs to a storage or a program that is garbage is given back.
+ */
+
+import type { FunctionBuilder } from '../kernels/wasm/assembler.ts';
+import { encodeModule } from '../kernels/wasm/encode.ts';
+import { features } from '../kernels/wasm/features.ts';
+import { type Block, Heap } from '../kernels/wasm/heap.ts';
+import type { FloatArray } from '../kernels/types.ts';
+import type { DType } from '../tensor/dtype.ts';
+import type { Storage } from '../tensor/storage.ts';
+
+/** A kernel that was compiled, by the names of its functions. */
+export type Kernel = Readonly<Record<string, (...args: number[]) => number>>;
+
+/** A region that holds buffers at byte offsets. */
+export interface Region {
+  /** The address of its first byte in the heap; 0 where there is none. */
+  readonly address: number;
+  /** A view on `length` elements, `offset` bytes from its beginning; current until memory grows. */
+  view(dtype: DType, offset: number, length: number): FloatArray;
+  free(): void;
+}
+
+/** The heap, and the kernels compiled for it. */
+export class ProgramMemory {
+  readonly #heap: Heap | null;
+  readonly #kernels = new Map<string, Kernel>();
+  readonly #homes = new WeakMap<Storage, number>();
+  readonly #garbage = new FinalizationRegistry<Block>((block) => this.#heap?.free(block));
+
+  constructor() {
+    this.#heap = features().simd ? new Heap() : null;
+  }
+
+  /** Whether kernels can be compiled. */
+  get hasKernels(): boolean {
+    return this.#heap !== null;
+  }
+
+  /** Bytes in use. */
+  get used(): number {
+    return this.#heap?.used ?? 0;
+  }
+
+  /** A region of `bytes`, given back when `owner` is garbage unless freed before. */
+  region(bytes: number, owner: object): Region {
+    const heap = this.#heap;
+    if (heap === null) {
+      const buffer = new ArrayBuffer(Math.ceil(bytes / 8) * 8);
+      return { address: 0, view: (dtype, offset, length) => arrayOn(buffer, dtype, offset, length), free: () => {} };
+    }
+    const block = heap.allocate(bytes);
+    const token = {};
+    this.#garbage.register(owner, block, token);
+    return {
+      address: block.address,
+      view: (dtype, offset, length) => heap.view(dtype, block.address + offset, length),
+      free: () => {
+        if (this.#garbage.unregister(token)) heap.free(block);
+      },
+    };
+  }
+
+  /** The address of a storage's values, which move into the heap if they are not there yet. */
+  home(storage: Storage, dtype: DType): number {
+    const known = this.#homes.get(storage);
+    if (known !== undefined) return known;
+    const { length } = storage;
+    const heap = this.#heap!;
+    const block = heap.allocate(length * (dtype === 'float32' ? 4 : 8));
+    this.#garbage.register(storage, block);
+    storage.moveTo(() => heap.view(dtype, block.address, length));
+    this.#homes.set(storage, block.address);
+    return block.address;
+  }
+
+  /** The kernel of this key, assembled and compiled at first use. */
+  kernel(key: string, build: () => readonly FunctionBuilder[]): Kernel {
+    const known = this.#kernels.get(key);
+    if (known !== undefined) return known;
+    const heap = this.#heap!;
+    const module = new WebAssembly.Module(encodeModule(build(), heap.import));
+    const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory } });
+    const kernel = instance.exports as unknown as Kernel;
+    this.#kernels.set(key, kernel);
+    return kernel;
+  }
+}
+
+function arrayOn(buffer: ArrayBuffer, dtype: DType, offset: number, length: number): FloatArray {
+  return dtype === 'float32' ? new Float32Array(buffer, offset, length) : new Float64Array(buffer, offset, length);
+}
+
+let shared: ProgramMemory | null = null;
+
+/** The memory of all programs of this realm, made at first use. */
+export function programMemory(): ProgramMemory {
+  shared ??= new ProgramMemory();
+  return shared;
+}
