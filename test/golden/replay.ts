@@ -3,6 +3,7 @@
 import {
   clipGradNorm,
   clipGradValue,
+  compile,
   crossEntropy,
   type DType,
   type Module,
@@ -128,30 +129,38 @@ export function replaySchedule(c: ScheduleCase): Step[] {
   });
 }
 
-/** A whole training run: losses, learning rates, clipped norms, final state, and a forward in evaluation. */
-export function replayRun(c: RunCase, dtype: DType): Step[] {
+/**
+ * A whole training run: losses, learning rates, clipped norms, final state, and a forward in evaluation; eager, or with
+ * forward, backward, clipping and update of each step compiled into one program.
+ */
+export function replayRun(c: RunCase, dtype: DType, how: 'eager' | 'compiled' = 'eager'): Step[] {
   const model = loaded(c.layers, c.state, dtype);
   const optimizer = buildOptimizer(c.optimizer, model);
   const schedule = c.schedule && buildSchedule(c.schedule, optimizer);
   const batches = c.batches.map((b) => toTensor(b, dtype));
   const targets = c.targets.map((t) => toTensor(t, dtype));
   const seen = { losses: [] as number[], rates: [] as number[], totals: [] as number[] };
+  const step = (x: Tensor, target: Tensor): Tensor[] => {
+    const prediction = model.forward(x);
+    const loss =
+      c.loss === 'mseLoss' ? mseLoss(prediction, target) : crossEntropy(prediction, target, c.lossOptions ?? {});
+    loss.backward();
+    const total = clip(c, model);
+    optimizer.step();
+    optimizer.zeroGrad();
+    return total ? [loss, total] : [loss];
+  };
+  const take = how === 'compiled' ? compile(step) : step;
   model.train();
   for (let i = 0; i < c.steps; i++) {
-    optimizer.zeroGrad();
     for (const [name, parameter] of model.namedParameters()) {
       if (c.frozen?.names.includes(name)) parameter.requiresGrad = i >= c.frozen.until;
     }
-    const prediction = model.forward(batches[i % 2]!);
-    const target = targets[i % 2]!;
-    const loss =
-      c.loss === 'crossEntropy' ? crossEntropy(prediction, target, c.lossOptions ?? {}) : mseLoss(prediction, target);
-    loss.backward();
-    clip(c, model, seen.totals);
     seen.rates.push(optimizer.lr);
-    optimizer.step();
-    seen.losses.push(loss.item());
-    schedule?.step(c.schedule!.name === 'ReduceLROnPlateau' ? loss.item() : undefined);
+    const [loss, total] = take(batches[i % 2]!, targets[i % 2]!);
+    seen.losses.push(loss!.item());
+    if (total) seen.totals.push(total.item());
+    schedule?.step(c.schedule!.name === 'ReduceLROnPlateau' ? loss!.item() : undefined);
   }
   model.eval();
   return [
@@ -167,12 +176,10 @@ export function replayRun(c: RunCase, dtype: DType): Step[] {
   ];
 }
 
-function clip({ clip: limits }: RunCase, model: Module, totals: number[]): void {
+function clip({ clip: limits }: RunCase, model: Module): Tensor | null {
   const parameters = [...model.parameters()];
-  if (limits?.norm !== undefined) {
-    const options = limits.normType === undefined ? {} : { normType: decodeNumber(limits.normType) as number };
-    const total = clipGradNorm(parameters, limits.norm, options) as number | Tensor;
-    totals.push(typeof total === 'number' ? total : total.item());
-  }
   if (limits?.value !== undefined) clipGradValue(parameters, limits.value);
+  if (limits?.norm === undefined) return null;
+  const options = limits.normType === undefined ? {} : { normType: decodeNumber(limits.normType) as number };
+  return clipGradNorm(parameters, limits.norm, options);
 }

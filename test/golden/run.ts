@@ -29,7 +29,7 @@ export function applies(c: Case, variant: Variant): boolean {
 
 type Callable = (...args: unknown[]) => unknown;
 
-class Call {
+export class Call {
   readonly inputs = new Map<string, Input>();
   readonly args: unknown[];
   readonly options: Record<string, unknown>;
@@ -54,9 +54,17 @@ class Call {
     );
   }
 
-  run(): Tensor[] {
-    const { fn, method, options } = this.c;
-    const args = options === undefined ? this.args : [...this.args, this.options];
+  /** Calls the function, with other tensors in the place of inputs where `others` has some. */
+  run(others: ReadonlyMap<Tensor, Tensor> = new Map()): Tensor[] {
+    const { fn, method } = this.c;
+    const swap = (value: unknown): unknown => {
+      if (Array.isArray(value)) return value.map(swap);
+      return value instanceof Tensor ? (others.get(value) ?? value) : value;
+    };
+    const args = this.args.map(swap);
+    if (this.c.options !== undefined) {
+      args.push(Object.fromEntries(Object.entries(this.options).map(([name, value]) => [name, swap(value)])));
+    }
     const result = method || this.prefersMethod(args[0]) ? callMethod(fn, args) : lookUp(fn)(...args);
     return (Array.isArray(result) ? result : [result]) as Tensor[];
   }
@@ -86,7 +94,11 @@ function callMethod(name: string, [self, ...rest]: unknown[]): unknown {
 }
 
 /** ⟨weights, tensors⟩ over the pairs that have both. */
-function inner(tensors: readonly (Tensor | null)[], weights: readonly (Encoded | null)[], dtype: DType): Tensor | null {
+export function inner(
+  tensors: readonly (Tensor | null)[],
+  weights: readonly (Encoded | null)[],
+  dtype: DType,
+): Tensor | null {
   let total: Tensor | null = null;
   tensors.forEach((t, i) => {
     const weight = weights[i];
@@ -100,13 +112,8 @@ function inner(tensors: readonly (Tensor | null)[], weights: readonly (Encoded |
 /** All findings of one case: its outputs, what it changed in place, and its gradients, on views only the first. */
 export function runCase(c: Case, variant: Variant): Finding[] {
   const dtype: DType = variant === 'float32' ? 'float32' : 'float64';
-  const floor = c.scale === 'element' ? 1e-5 : 1;
   const findings: Finding[] = [];
-  const measure: Measure = (part, what, actual, expected) => {
-    const own = dtype === 'float32' ? ownTolerance(c, part) : undefined;
-    const found = difference(actual, expected.s, decode(expected), floor);
-    findings.push({ part, what, tolerance: own ?? TOLERANCE[dtype][part], ...found });
-  };
+  const measure = measureInto(findings, c, dtype);
   const call = new Call(c, variant);
   const outs = call.run();
   if (outs.length !== c.out.length) throw new Error(`${outs.length} results instead of ${c.out.length}`);
@@ -142,12 +149,22 @@ export function runCase(c: Case, variant: Variant): Finding[] {
   return findings;
 }
 
+/** Adds what is measured to the findings, with the tolerance that the case has for it. */
+export function measureInto(findings: Finding[], c: Case, dtype: DType): Measure {
+  const floor = c.scale === 'element' ? 1e-5 : 1;
+  return (part, what, actual, expected) => {
+    const own = dtype === 'float32' ? ownTolerance(c, part) : undefined;
+    const found = difference(actual, expected.s, decode(expected), floor);
+    findings.push({ part, what, tolerance: own ?? TOLERANCE[dtype][part], ...found });
+  };
+}
+
 function ownTolerance(c: Case, part: Part): number | undefined {
   if (part === 'forward') return c.tol32;
   return part === 'gradient' ? c.tol32grad : c.tol32second;
 }
 
-type Tensors = Readonly<Record<string, Encoded>>;
+export type Tensors = Readonly<Record<string, Encoded>>;
 type Measure = (part: Part, what: string, actual: Tensor | null, expected: Encoded) => void;
 
 function measureGradients(call: Call, part: Part, all: Tensors, measure: Measure): void {
