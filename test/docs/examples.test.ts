@@ -21,7 +21,7 @@ const blocks: Block[] = [
   ...filesUnder('src', '.ts', true).flatMap((path) => blocksOfSource(path, read(path))),
 ];
 
-describe('the examples of the documentation', () => {
+describe('the examples of the documentation', { timeout: 120_000 }, () => {
   it.each(blocks.filter(({ run }) => run).map((block) => [`${block.path}:${block.line}`, block] as const))(
     'run and show what they say: %s',
     async (_, block) => {
@@ -35,7 +35,7 @@ describe('the examples of the documentation', () => {
     expect(wrong.map(({ path, line, from }) => `${path}:${line} is not in ${from}`)).toEqual([]);
   });
 
-  it('have no type errors', { timeout: 120_000 }, () => {
+  it('have no type errors', () => {
     expect(typeErrors(root, blocks)).toEqual([]);
   });
 });
