@@ -56,9 +56,10 @@ export type DefinedOp<A> = [A] extends [undefined]
  * @throws OptionError for a definition without name, shape or forward.
  * @example
  * ```ts
- * import { defineOp, grad, tensor, type Tensor } from 'typedgrad';
+ * import { type DefinedOp, defineOp, grad, tensor, type Tensor } from 'typedgrad';
  *
- * const power = defineOp({
+ * // The type is written out since the vjp uses the operation itself.
+ * const power: DefinedOp<number> = defineOp({
  *   name: 'power',
  *   shape: ([x], _exponent: number) => x,
  *   forward({ inputs: [x], output, attrs: exponent }) {
@@ -74,7 +75,7 @@ export type DefinedOp<A> = [A] extends [undefined]
  * grad(grad(cube))(tensor(2)).item(); // → 12
  * ```
  */
-export function defineOp<A = undefined>(definition: OpDefinition<A>): DefinedOp<A> {
+export function defineOp<A = undefined>(definition: OpDefinition<A>): DefinedOp<NoInfer<A>> {
   checkDefinition(definition);
   const { name, shape, forward, vjp } = definition;
   const op: ComputeOp<A> = {
@@ -94,7 +95,7 @@ export function defineOp<A = undefined>(definition: OpDefinition<A>): DefinedOp<
     if (inputs.length === 0) throw new DTypeError(`${name}: needs at least one tensor`);
     return apply(op, inputs, (hasAttrs ? args.at(-1) : undefined) as A);
   };
-  return applied as DefinedOp<A>;
+  return applied as DefinedOp<NoInfer<A>>;
 }
 
 function checkDefinition(definition: object): void {

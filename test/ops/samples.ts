@@ -1,7 +1,10 @@
 /** Sample calls of every differentiable function, by its exported name, with inputs away from kinks, ties and poles. */
 
-import * as tg from '../../src/index.ts';
+import * as library from '../../src/index.ts';
 import { Generator, type Tensor, tensor } from '../../src/index.ts';
+
+/** The library as a record, so that functions can be looked up by name. */
+const tg = { ...library };
 
 /** One call: `fn` of tensors of these shapes, filled with distinct values in `range`. */
 export interface Sample {
