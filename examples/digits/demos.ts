@@ -101,6 +101,9 @@ function rowDemo(chance: Generator, say: Say): void {
   });
   const { weight, bias } = model.stateDict() as { weight: Tensor; bias: Tensor };
   say(`\nlearned filter ${[...weight.toTypedArray()].map(signedNumber).join(' ')}   bias ${signedNumber(bias.item())}`);
+  const middle = weight.toTypedArray()[1] as number;
+  const scaled = [...weight.toTypedArray(), bias.item()].map((value) => signedNumber(value / Math.abs(middle)));
+  say(`in proportion  ${scaled.slice(0, 3).join(' ')}   bias ${scaled[3]}`);
   say('by hand        '.concat([-1, 1, -1].map(signedNumber).join(' '), '   bias ', signedNumber(-0.5)));
   const fresh = batch(1000);
   const answer = noGrad(() => model.forward(fresh.x));

@@ -5,7 +5,7 @@ export const LOSSES = ['crossEntropy', 'mse', 'bce', 'hinge'] as const;
 export type LossName = (typeof LOSSES)[number];
 
 /** The optimizers that the command offers, with the learning rate that suits each. */
-export const LEARNING_RATES = { sgd: 0.05, adam: 0.002 } as const;
+export const LEARNING_RATES = { sgd: 0.05, adam: 0.004 } as const;
 export type OptimizerName = keyof typeof LEARNING_RATES;
 
 export interface TrainOptions {
@@ -79,13 +79,21 @@ function makeCommand(write: (text: string) => void): Command {
     .option('--epochs <n>', 'times to go through the training digits (default: 3, with --data 1)', whole(0))
     .option(
       '--limit <n>',
-      'train on this many digits, and judge by at most as many (default: 10000 drawn ones, with --data all)',
+      'train on this many digits, and judge by at most as many (default: 12000 drawn ones, with --data all)',
       whole(1),
     )
     .option('--batch-size <n>', 'digits per step', whole(1), 64)
-    .option('--lr <rate>', `learning rate (default: ${rates.join(', ')})`, positive)
+    .option(
+      '--lr <rate>',
+      `learning rate at the start; it falls to 0 along a line (default: ${rates.join(', ')})`,
+      positive,
+    )
     .option('--seed <n>', 'the same seed gives the same losses, bit for bit', whole(0), 0)
-    .addOption(new Option('--optimizer <name>', 'how to step').choices(Object.keys(LEARNING_RATES)).default('adam'))
+    .addOption(
+      new Option('--optimizer <name>', 'how to step; sgd has a momentum of 0.9')
+        .choices(Object.keys(LEARNING_RATES))
+        .default('sgd'),
+    )
     .addOption(new Option('--loss <name>', 'what to minimise').choices(LOSSES).default('crossEntropy'))
     .option('--out <dir>', 'where to write the report', text, 'out')
     .addOption(

@@ -1,4 +1,4 @@
-import { Adam, noGrad, type Sequential, SGD, softmax, Tensor } from 'typedgrad';
+import { Adam, LinearLR, noGrad, type Sequential, SGD, softmax, Tensor } from 'typedgrad';
 import { DataLoader, TensorDataset } from 'typedgrad/data';
 import { type History, type Judgement, judge } from './history.ts';
 import { LOSS_FUNCTIONS } from './model.ts';
@@ -16,10 +16,17 @@ export type Settings = Pick<TrainOptions, 'epochs' | 'batchSize' | 'lr' | 'seed'
 /** Signals are delivered between steps, never inside one. */
 const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** `[count, 1, size, size]`, ink 1 on paper 0. */
+/** Mean and spread of MNIST's pixels, ink being 1: inputs around 0 learn faster. Drawn digits have much the same. */
+const MEAN = 0.13;
+const SPREAD = 0.31;
+
+/** `[count, 1, size, size]`, normalised. */
 export function toTensor(digits: Digits, from = 0, to: number = digits.count): Tensor {
   const area = digits.size * digits.size;
-  const values = Float32Array.from(digits.pixels.subarray(from * area, to * area), (value) => value / 255);
+  const values = Float32Array.from(
+    digits.pixels.subarray(from * area, to * area),
+    (value) => (value / 255 - MEAN) / SPREAD,
+  );
   return Tensor.from(values, [to - from, 1, digits.size, digits.size]);
 }
 
@@ -41,6 +48,11 @@ export async function train(
     settings.optimizer === 'adam'
       ? new Adam(model.parameters(), { lr })
       : new SGD(model.parameters(), { lr, momentum: 0.9 });
+  const schedule = new LinearLR(optimizer, {
+    startFactor: 1,
+    endFactor: 0,
+    totalIters: settings.epochs * loader.length,
+  });
   const lossOf = LOSS_FUNCTIONS[settings.loss];
   const running = { loss: new Running(), accuracy: new Running() };
   let seen = 0;
@@ -51,6 +63,7 @@ export async function train(
       loss.backward();
       optimizer.step();
       optimizer.zeroGrad();
+      schedule.step();
       seen += labels.length;
       const step = { seen, epoch, loss: loss.item(), accuracy: share(scores, labels) };
       if (!Number.isFinite(step.loss)) {

@@ -42,9 +42,9 @@ describe('parseArguments', () => {
       epochs: 3,
       limit: undefined,
       batchSize: 64,
-      lr: 0.002,
+      lr: 0.05,
       seed: 0,
-      optimizer: 'adam',
+      optimizer: 'sgd',
       loss: 'crossEntropy',
       out: 'out',
       demo: undefined,
@@ -53,15 +53,15 @@ describe('parseArguments', () => {
 
   it('reads every option, and suits epochs and learning rate to the others', () => {
     expect(
-      parseArguments('--data d --limit 9 --batch-size 8 --seed 7 --optimizer sgd --loss mse --out o'.split(' ')),
+      parseArguments('--data d --limit 9 --batch-size 8 --seed 7 --optimizer adam --loss mse --out o'.split(' ')),
     ).toEqual({
       data: 'd',
       epochs: 1,
       limit: 9,
       batchSize: 8,
-      lr: 0.05,
+      lr: 0.004,
       seed: 7,
-      optimizer: 'sgd',
+      optimizer: 'adam',
       loss: 'mse',
       out: 'o',
       demo: undefined,
