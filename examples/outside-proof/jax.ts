@@ -22,7 +22,7 @@ function result(y: np.Array): ArrayInput {
   return { shape, data: Float64Array.from(y.dataSync() as Float32Array) };
 }
 
-function pairsOf(padding: Padding | undefined, kernel: number[], dilation: number[]): [number, number][] | 'SAME' {
+function pairsOf(padding: Padding | undefined, kernel: number[]): [number, number][] | 'SAME' {
   if (padding === 'same') return 'SAME';
   if (padding === undefined || padding === 'valid') return kernel.map(() => [0, 0]);
   const amounts = typeof padding === 'number' ? list(padding, kernel.length) : padding;
@@ -42,7 +42,7 @@ export function jax(rank: number): Implementation {
         read(x),
         read(w),
         list(options.stride, rank),
-        pairsOf(options.padding, w.shape.slice(2), dilation),
+        pairsOf(options.padding, w.shape.slice(2)),
         {
           rhsDilation: dilation,
           featureGroupCount: options.groups ?? 1,
@@ -54,7 +54,7 @@ export function jax(rank: number): Implementation {
       if ((options.groups ?? 1) > 1) throw new UnsupportedError('jax-js: groups of a transposed convolution');
       if (list(options.outputPadding, rank, 0).some((e) => e > 0)) throw new UnsupportedError('jax-js: output padding');
       const dilation = list(options.dilation, rank);
-      const pairs = pairsOf(options.padding, w.shape.slice(2), dilation);
+      const pairs = pairsOf(options.padding, w.shape.slice(2));
       const y = lax.convTranspose(read(x), read(w), list(options.stride, rank), pairs, {
         rhsDilation: dilation,
         transposeKernel: true,
