@@ -16,7 +16,7 @@ export interface LayoutKernels {
   readonly finite: KernelFunction;
 }
 
-export function layoutKernels(cache: KernelCache): LayoutKernels {
+export function layoutKernels(cache: Pick<KernelCache, 'get'>): LayoutKernels {
   return cache.get('layout', () => [
     ...copyFunctions(),
     transposeFunction(),

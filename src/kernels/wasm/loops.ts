@@ -168,7 +168,8 @@ class LoopEmitter {
       inner[i] === 0 ? f.let(load('v128.load32_splat', pointers[i] as Local<'i32'>), 'fixed') : null,
     );
     // A single row may run over its end into the slack behind every buffer, so that it needs no tail.
-    const isWhole = !k.exact && this.#last === 0 && k.sums.length === 0 && inner.every((stride) => stride === 0 || stride === 1);
+    const isWhole =
+      !k.exact && this.#last === 0 && k.sums.length === 0 && inner.every((stride) => stride === 0 || stride === 1);
     const vectors = isWhole ? Math.ceil(n / 4) : n >> 2;
     const unroll = unrolling(k, vectors);
     const lanes = k.sums.map((sum) =>
@@ -197,7 +198,10 @@ class LoopEmitter {
     lanes.forEach((list, i) => {
       if (list === null) return;
       const total = this.#totals[i] as Local<'f64'>;
-      const sum = f.let(list.slice(1).reduce<V>((a, b) => op('f32x4.add', a, b), list[0] as V), 's');
+      const sum = f.let(
+        list.slice(1).reduce<V>((a, b) => op('f32x4.add', a, b), list[0] as V),
+        's',
+      );
       for (let l = 0; l < 4; l++) {
         f.set(total, op('f64.add', total, op('f64.promote_f32', lane('f32x4.extract_lane', l, sum))));
       }
@@ -216,7 +220,9 @@ class LoopEmitter {
     const { f } = this;
     const k = this.#k;
     // All reads come before all stores, so that a buffer may be updated in place.
-    const reads = k.reads.map((_, i) => fixed[i] ?? f.let(this.#read(pointers[i] as Local<'i32'>, inner[i] as number, u, width), 'x'));
+    const reads = k.reads.map(
+      (_, i) => fixed[i] ?? f.let(this.#read(pointers[i] as Local<'i32'>, inner[i] as number, u, width), 'x'),
+    );
     const values: V[] = [];
     for (const [i, value] of k.values.entries()) {
       const expr = this.#value(value, reads, values);
@@ -302,7 +308,15 @@ export function loopFunctions(k: LoopKernel): FunctionBuilder[] {
 /** Everything that the code depends on, as the cache's key. */
 export function loopKey(k: LoopKernel): string {
   const targets = (list: readonly LoopTarget[]): string => list.map((t) => `${t.value}:${t.strides.join()}`).join('|');
-  const values = k.values.map((v) => ('args' in v ? `${v.name}(${v.args.join()})` : v.name === 'read' ? `r${v.read}` : Object.is(v.value, -0) ? '-0' : `${v.value}`));
+  const values = k.values.map((v) =>
+    'args' in v
+      ? `${v.name}(${v.args.join()})`
+      : v.name === 'read'
+        ? `r${v.read}`
+        : Object.is(v.value, -0)
+          ? '-0'
+          : `${v.value}`,
+  );
   const reads = k.reads.map((strides) => strides.join()).join('|');
   return `loop ${k.shape.join()} ${reads} ${values.join(' ')} > ${targets(k.stores)} + ${targets(k.sums)}${k.fma ? ' f' : ''}${k.exact ? ' e' : ''}`;
 }

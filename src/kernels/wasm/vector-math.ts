@@ -40,7 +40,10 @@ export class VectorMath {
     const n = f.let(op('f32x4.nearest', op('f32x4.mul', x, f32x4(Math.LOG2E))), 'n');
     const high = multiplyAdd(this.#fma, n, f32x4(-0.693359375), x);
     const r = f.let(multiplyAdd(this.#fma, n, f32x4(2.1219444e-4), high), 'r');
-    const p = this.#polynomial(r, [1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1]);
+    const p = this.#polynomial(
+      r,
+      [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1],
+    );
     const y = op('f32x4.add', multiplyAdd(this.#fma, p, op('f32x4.mul', r, r), r), f32x4(1));
     // Two factors, since one power of two alone would overflow before the result does.
     const k = f.let(op('i32x4.trunc_sat_f32x4_s', n), 'k');
@@ -61,7 +64,13 @@ export class VectorMath {
     const e = f.let(op('f32x4.sub', op('f32x4.convert_i32x4_s', exponent), op('v128.and', isLow, f32x4(1))), 'e');
     const m = f.let(op('f32x4.add', op('f32x4.sub', mantissa, f32x4(1)), op('v128.and', isLow, mantissa)), 'm');
     const z = f.let(op('f32x4.mul', m, m), 'z');
-    const p = this.#polynomial(m, [7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1]);
+    const p = this.#polynomial(
+      m,
+      [
+        7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+        2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
+      ],
+    );
     const tail = multiplyAdd(this.#fma, e, f32x4(-2.1219444e-4), op('f32x4.mul', op('f32x4.mul', p, m), z));
     const sum = op('f32x4.add', m, multiplyAdd(this.#fma, z, f32x4(-0.5), tail));
     const y = multiplyAdd(this.#fma, e, f32x4(0.693359375), sum);
@@ -87,7 +96,10 @@ export class VectorMath {
     const x = f.let(input, 'x');
     const size = f.let(op('f32x4.abs', x), 'size');
     const z = f.let(op('f32x4.mul', x, x), 'z');
-    const p = this.#polynomial(z, [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1]);
+    const p = this.#polynomial(
+      z,
+      [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1],
+    );
     const near = multiplyAdd(this.#fma, op('f32x4.mul', p, z), x, x);
     const power = op('f32x4.add', this.exp(op('f32x4.add', size, size)), f32x4(1));
     const far = op('f32x4.sub', f32x4(1), op('f32x4.div', f32x4(2), power));
@@ -125,7 +137,10 @@ export class VectorMath {
     for (const c of [-1.06777877e-1, -6.34846687e-1, -1.28717512e-1]) r = multiplyAdd(this.#fma, r, t, f32x4(c));
     const exponent = multiplyAdd(this.#fma, r, t, op('f32x4.neg', t));
     const far = this.#withSign(op('f32x4.sub', f32x4(1), this.exp(exponent)), x);
-    const p = this.#polynomial(s, [-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1]);
+    const p = this.#polynomial(
+      s,
+      [-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1],
+    );
     const near = multiplyAdd(this.#fma, p, x, x);
     const y = op('v128.bitselect', far, near, op('f32x4.gt', t, f32x4(0.927734375)));
     return op('v128.bitselect', x, y, op('f32x4.ne', x, x));

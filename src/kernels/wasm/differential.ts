@@ -1,0 +1,110 @@
+/**
+ * The differential mode: every operation runs on two sets of kernels, and the first result in which they differ by more
+ * than rounding explains is an error. A sum of n products computed in any order in float32 is off by at most about
+ * n · 2⁻²⁴ · Σ|terms| (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1), so sums are compared
+ * against a bound made by the same operation on absolute values.
+ */
+import { TypedgradError } from '../../errors.ts';
+import type { FloatArray, Kernels, Strided } from '../types.ts';
+
+const EPSILON = 2 ** -23;
+/** Below this, float32 rounds to denormals and relative bounds do not hold. */
+const TINY = 2 ** -126;
+
+const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
+
+function absolute(kernels: Kernels, x: Strided): Strided {
+  const data = new (x.data.constructor as Float32ArrayConstructor)(product(x.shape));
+  kernels.unary('abs', x, data);
+  const strides = x.shape.map((_, i) => product(x.shape.slice(i + 1)));
+  return { data, offset: 0, shape: x.shape, strides };
+}
+
+/** Throws at the first element of `actual` that is further from `expected` than `allowed(i)`. */
+function compare(name: string, actual: FloatArray, expected: FloatArray, allowed: (i: number) => number): void {
+  for (let i = 0; i < actual.length; i++) {
+    const [a, e] = [actual[i] as number, expected[i] as number];
+    if (a === e || Math.abs(a - e) <= allowed(i) || (Number.isNaN(a) && Number.isNaN(e))) continue;
+    if (allowed(i) === Number.POSITIVE_INFINITY) continue;
+    throw new TypedgradError(
+      `differential mode: ${name} gives ${a} on the kernels under test but ${e} on the reference kernels, at element ${i} of ` +
+        `${actual.length}; rounding explains a difference of ${allowed(i)}`,
+    );
+  }
+}
+
+const fresh = (y: FloatArray): FloatArray => new (y.constructor as Float32ArrayConstructor)(y.length);
+
+/** Kernels that run `tested` and `reference` side by side; results are those of `tested`. */
+export function differential(tested: Kernels, reference: Kernels): Kernels {
+  const relative = (name: string, y: FloatArray, run: (kernels: Kernels, y: FloatArray) => void, ulps = 4): void => {
+    const expected = fresh(y);
+    expected.set(y);
+    run(tested, y);
+    run(reference, expected);
+    compare(name, y, expected, (i) => ulps * EPSILON * Math.abs(expected[i] as number) + TINY);
+  };
+  const sums = (
+    name: string,
+    terms: number,
+    y: FloatArray,
+    inputs: readonly Strided[],
+    run: (kernels: Kernels, y: FloatArray, inputs: readonly Strided[]) => void,
+  ): void => {
+    const expected = fresh(y);
+    const bound = fresh(y);
+    run(tested, y, inputs);
+    run(reference, expected, inputs);
+    run(
+      reference,
+      bound,
+      inputs.map((x) => absolute(reference, x)),
+    );
+    // An infinite bound (magnitudes that overflow) allows anything: partial sums may overflow in one order of terms only.
+    const most = (i: number): number => (terms + 4) * EPSILON * (bound[i] as number) + terms * TINY;
+    compare(name, y, expected, most);
+  };
+  return {
+    unary: (name, x, y) => relative(name, y, (k, out) => k.unary(name, x, out)),
+    binary: (name, a, b, y) => relative(name, y, (k, out) => k.binary(name, a, b, out)),
+    where: (c, a, b, y) => relative('where', y, (k, out) => k.where(c, a, b, out), 0),
+    copy: (x, y) => relative('copy', y, (k, out) => k.copy(x, out), 0),
+    assign: (target, x) => tested.assign(target, x),
+    sum: (x, axes, y) =>
+      sums('sum', product(axes.map((a) => x.shape[a] as number)), y, [x], (k, out, [v]) =>
+        k.sum(v as Strided, axes, out),
+      ),
+    argExtreme: (name, x, axis, y) => relative(name, y, (k, out) => k.argExtreme(name, x, axis, out), 0),
+    cumsum: (x, axis, y) =>
+      sums('cumsum', x.shape[axis] as number, y, [x], (k, out, [v]) => k.cumsum(v as Strided, axis, out)),
+    gather: (x, axis, index, y) => relative('gather', y, (k, out) => k.gather(x, axis, index, out), 0),
+    scatterAdd: (src, axis, index, shape, y) =>
+      relative('scatterAdd', y, (k, out) => k.scatterAdd(src, axis, index, shape, out)),
+    matmul: (a, b, y) =>
+      sums('matmul', a.shape.at(-1) as number, y, [a, b], (k, out, [p, q]) =>
+        k.matmul(p as Strided, q as Strided, out),
+      ),
+    conv: (x, w, geometry, shape, y) =>
+      sums('conv', product(w.shape.slice(1)), y, [x, w], (k, out, [p, q]) =>
+        k.conv(p as Strided, q as Strided, geometry, shape, out),
+      ),
+    convInputGrad: (g, w, geometry, shape, y) =>
+      sums('convInputGrad', product(w.shape), y, [g, w], (k, out, [p, q]) =>
+        k.convInputGrad(p as Strided, q as Strided, geometry, shape, out),
+      ),
+    convWeightGrad: (x, g, geometry, shape, y) =>
+      sums('convWeightGrad', product(g.shape), y, [x, g], (k, out, [p, q]) =>
+        k.convWeightGrad(p as Strided, q as Strided, geometry, shape, out),
+      ),
+    maxPoolIndices: (x, geometry, shape, y) =>
+      relative('maxPoolIndices', y, (k, out) => k.maxPoolIndices(x, geometry, shape, out), 0),
+    windowSum: (x, geometry, shape, y) =>
+      sums('windowSum', product(geometry.kernel), y, [x], (k, out, [v]) =>
+        k.windowSum(v as Strided, geometry, shape, out),
+      ),
+    windowSpread: (g, geometry, shape, y) =>
+      sums('windowSpread', product(geometry.kernel), y, [g], (k, out, [v]) =>
+        k.windowSpread(v as Strided, geometry, shape, out),
+      ),
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * The kernels on WebAssembly: each operation chooses by its cost. Small work and float64 stay in TypeScript, and so
+ * does what would need more scratch memory than the bound. The choice depends on sizes alone, so that the same call
+ * gives the same bits every time.
+ */
+import { jsKernels } from '../js/index.ts';
+import type { FloatArray, Kernels, Strided } from '../types.ts';
+import { kernelCache } from './cache.ts';
+import * as convolution from './conv.ts';
+import { matmul } from './matmul.ts';
+
+/** Multiply-adds below which copying in and out costs more than the kernel saves; measured on sizes around it. */
+const LEAST_PRODUCTS = 30_000;
+
+const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
+const single = (...arrays: readonly FloatArray[]): boolean => arrays.every((a) => a instanceof Float32Array);
+
+/** Multiply-adds of a convolution, whichever of its three results is asked for: outputs times terms of the forward sum. */
+function products(out: readonly number[], w: readonly number[]): number {
+  return (product(out) * product(w)) / Math.max(1, w[0] as number);
+}
+
+/** How `createWasmKernels` decides. */
+export interface WasmOptions {
+  /** Work below this fraction of the measured thresholds stays in TypeScript; 0 sends everything to WebAssembly. */
+  readonly threshold?: number;
+  /** Called with the operation's name when WebAssembly was chosen but had to leave a call to the reference kernels. */
+  readonly onFallback?: (name: string) => void;
+}
+
+/** A set of kernels over the realm's shared scratch memory. */
+export function createWasmKernels({ threshold = 1, onFallback }: WasmOptions = {}): Kernels {
+  const least = threshold * LEAST_PRODUCTS;
+  /** Tries WebAssembly where the work is worth it; tells whether the result is there. */
+  const done = (name: string, worth: boolean, arrays: readonly FloatArray[], run: () => boolean): boolean => {
+    if (!worth || !single(...arrays)) return false;
+    if (run()) return true;
+    onFallback?.(name);
+    return false;
+  };
+  return {
+    ...jsKernels,
+    matmul(a: Strided, b: Strided, y: FloatArray): void {
+      const work = y.length * (a.shape.at(-1) as number);
+      if (!done('matmul', work > 0 && work >= least, [a.data, b.data, y], () => matmul(kernelCache(), a, b, y)))
+        jsKernels.matmul(a, b, y);
+    },
+    ...convolutions(least, done),
+  };
+}
+
+type Done = (name: string, worth: boolean, arrays: readonly FloatArray[], run: () => boolean) => boolean;
+
+function convolutions(least: number, done: Done): Pick<Kernels, 'conv' | 'convInputGrad' | 'convWeightGrad'> {
+  const worth = (work: number): boolean => work > 0 && work >= least;
+  return {
+    conv(x, w, geometry, shape, y) {
+      const run = (): boolean => convolution.conv(kernelCache(), x, w, geometry, shape, y);
+      if (!done('conv', worth(products(shape, w.shape)), [x.data, w.data, y], run))
+        jsKernels.conv(x, w, geometry, shape, y);
+    },
+    convInputGrad(g, w, geometry, shape, y) {
+      const run = (): boolean => convolution.convInputGrad(kernelCache(), g, w, geometry, shape, y);
+      const chosen = worth(products(g.shape, w.shape)) && y.length > 0;
+      if (!done('convInputGrad', chosen, [g.data, w.data, y], run)) jsKernels.convInputGrad(g, w, geometry, shape, y);
+    },
+    convWeightGrad(x, g, geometry, shape, y) {
+      const run = (): boolean => convolution.convWeightGrad(kernelCache(), x, g, geometry, shape, y);
+      if (!done('convWeightGrad', worth(products(g.shape, shape)), [x.data, g.data, y], run)) {
+        jsKernels.convWeightGrad(x, g, geometry, shape, y);
+      }
+    },
+  };
+}
+
+/** The kernels that `kernels()` gives where WebAssembly can be had. */
+export const wasmKernels: Kernels = createWasmKernels();
