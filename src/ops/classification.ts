@@ -9,7 +9,7 @@ import { checkChoice, checkKeys, checkNumber, show } from '../tensor/options.ts'
 import { type Shape, sameShape, showShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { logSoftmax } from './activations.ts';
-import { add, div, mul, ne, neg, relu, square, sub, where } from './elementwise.ts';
+import { add, div, mul, ne, relu, square, sub, where } from './elementwise.ts';
 import { sum } from './expand.ts';
 import { gather } from './indexing.ts';
 import { checkLabels, type Labels, labelTensor, oneHotOf } from './labels.ts';
@@ -87,7 +87,7 @@ function alongClasses(weight: Tensor, { axis, rest }: Classes): Tensor {
 
 /** -Σ over the classes, weighted. */
 function negativeSum(terms: Tensor, weight: Tensor | null, c: Classes): Tensor {
-  return neg(sum(weight === null ? terms : mul(terms, alongClasses(weight, c)), c.axis));
+  return sub(0, sum(weight === null ? terms : mul(terms, alongClasses(weight, c)), c.axis));
 }
 
 /**
@@ -109,7 +109,8 @@ function labelLoss(
   const labels = checkLabels(operation, given, c.classes, ignoreIndex);
   const counts = ne(given, ignoreIndex);
   const factors = weight === null ? counts : mul(weightOf(weight, labels), counts);
-  const own = neg(squeeze(gather(logs, c.axis, unsqueeze(labels, c.axis)), c.axis));
+  // 0 - x rather than -x, so that no loss is -0.
+  const own = sub(0, squeeze(gather(logs, c.axis, unsqueeze(labels, c.axis)), c.axis));
   const weighted = weight === null ? own : mul(own, factors);
   const smoothed =
     smoothing === 0

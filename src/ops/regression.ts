@@ -134,7 +134,7 @@ export function bceLoss(prediction: Tensor, target: Tensor, options: BceOptions 
     sub(1, target),
     limitedLog(p, (x) => log1p(neg(x)), 0),
   );
-  const losses = neg(add(yes, no));
+  const losses = sub(0, add(yes, no));
   return reduceLoss(weight === null ? losses : mul(losses, weight), reductionOf('bceLoss', options));
 }
 
