@@ -127,7 +127,7 @@ export class Softplus extends Module {
 export class Softmax extends Module {
   readonly axis: number;
 
-  constructor(axis: number = -1) {
+  constructor(axis = -1) {
     super();
     this.axis = checkInteger('Softmax', 'axis', axis, Number.MIN_SAFE_INTEGER);
   }
@@ -145,7 +145,7 @@ export class Softmax extends Module {
 export class LogSoftmax extends Module {
   readonly axis: number;
 
-  constructor(axis: number = -1) {
+  constructor(axis = -1) {
     super();
     this.axis = checkInteger('LogSoftmax', 'axis', axis, Number.MIN_SAFE_INTEGER);
   }

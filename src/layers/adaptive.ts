@@ -1,7 +1,13 @@
 /** Adaptive pooling as layers; each computes the function of the same name. */
 
 import {
-  adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d, adaptiveMaxPool1d, adaptiveMaxPool2d, adaptiveMaxPool3d, type OutputSize,
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  adaptiveAvgPool3d,
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  adaptiveMaxPool3d,
+  type OutputSize,
 } from '../ops/adaptive.ts';
 import { show } from '../tensor/options.ts';
 import type { Tensor } from '../tensor/tensor.ts';

@@ -25,7 +25,9 @@ export class Sequential extends Module {
     super();
     for (const [i, layer] of layers.entries()) {
       if (!(layer instanceof Module)) {
-        throw new OptionError(`${new.target.name}: layer ${i} must be a Module, but is ${show(layer)}; of a function, make a class that extends Module`);
+        throw new OptionError(
+          `${new.target.name}: layer ${i} must be a Module, but is ${show(layer)}; of a function, make a class that extends Module`,
+        );
       }
     }
     this.layers = layers;

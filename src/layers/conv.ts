@@ -2,7 +2,14 @@
 
 import { OptionError } from '../errors.ts';
 import {
-  type ConvOptions, type ConvTransposeOptions, conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d,
+  type ConvOptions,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
 } from '../ops/conv.ts';
 import { paddingModes } from '../ops/pad.ts';
 import { type PerAxis, perAxis, resolvePadding } from '../ops/window.ts';
@@ -28,13 +35,23 @@ abstract class Filters<O extends { stride?: PerAxis; dilation?: PerAxis; groups?
   readonly options: O;
   readonly #channels: readonly [number, number];
 
-  constructor(name: string, rank: number, channels: readonly [number, number], kernelSize: PerAxis, transposed: boolean, all: O & WeightOptions) {
+  constructor(
+    name: string,
+    rank: number,
+    channels: readonly [number, number],
+    kernelSize: PerAxis,
+    transposed: boolean,
+    all: O & WeightOptions,
+  ) {
     super();
     const { bias = true, generator, ...options } = all;
     const groups = checkInteger(name, 'groups', options.groups ?? 1, 1);
     for (const [i, count] of channels.entries()) {
       checkInteger(name, i === 0 ? 'inChannels' : 'outChannels', count, 1);
-      if (count % groups !== 0) throw new OptionError(`${name}: ${count} ${i === 0 ? 'in' : 'out'}Channels cannot be split into ${groups} groups`);
+      if (count % groups !== 0)
+        throw new OptionError(
+          `${name}: ${count} ${i === 0 ? 'in' : 'out'}Channels cannot be split into ${groups} groups`,
+        );
     }
     const kernel = perAxis(name, 'kernelSize', kernelSize, rank, 1);
     const [outer, inner] = transposed ? channels : [channels[1], channels[0]];
@@ -53,7 +70,13 @@ abstract class Filters<O extends { stride?: PerAxis; dilation?: PerAxis; groups?
 const convKeys = ['bias', 'generator', 'stride', 'padding', 'dilation', 'groups', 'paddingMode'];
 
 abstract class Conv extends Filters<Omit<ConvOptions, 'bias'>> {
-  constructor(name: string, rank: number, channels: readonly [number, number], kernelSize: PerAxis, options: ConvLayerOptions) {
+  constructor(
+    name: string,
+    rank: number,
+    channels: readonly [number, number],
+    kernelSize: PerAxis,
+    options: ConvLayerOptions,
+  ) {
     checkKeys(name, options, convKeys);
     super(name, rank, channels, kernelSize, false, options);
     // What the operation would reject at the first call is told now.
@@ -109,7 +132,13 @@ export class Conv3d extends Conv {
 const convTransposeKeys = ['bias', 'generator', 'stride', 'padding', 'outputPadding', 'dilation', 'groups'];
 
 abstract class ConvTranspose extends Filters<Omit<ConvTransposeOptions, 'bias'>> {
-  constructor(name: string, rank: number, channels: readonly [number, number], kernelSize: PerAxis, options: ConvTransposeLayerOptions) {
+  constructor(
+    name: string,
+    rank: number,
+    channels: readonly [number, number],
+    kernelSize: PerAxis,
+    options: ConvTransposeLayerOptions,
+  ) {
     checkKeys(name, options, convTransposeKeys);
     super(name, rank, channels, kernelSize, true, options);
     for (const key of ['stride', 'dilation'] as const) perAxis(name, key, options[key] ?? 1, rank, 1);

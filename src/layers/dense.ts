@@ -21,7 +21,11 @@ export interface WeightOptions {
 /**
  * PyTorch's default: weight and bias uniform within ±1/√fanIn (Kaiming's rule with a = √5).
  */
-export function freshWeights(shape: Shape, outputs: number, options: WeightOptions): [weight: Parameter, bias: Parameter | null] {
+export function freshWeights(
+  shape: Shape,
+  outputs: number,
+  options: WeightOptions,
+): [weight: Parameter, bias: Parameter | null] {
   const { bias = true, generator } = options;
   const weight = new Parameter(zeros(shape));
   if (weight.size > 0) kaimingUniform(weight, { a: Math.sqrt(5), generator });

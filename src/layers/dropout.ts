@@ -12,7 +12,7 @@ export class Dropout extends Module {
   readonly p: number;
   readonly #generator: Generator | undefined;
 
-  constructor(p: number = 0.5, options: { generator?: Generator } = {}) {
+  constructor(p = 0.5, options: { generator?: Generator } = {}) {
     super();
     checkKeys('Dropout', options, ['generator']);
     this.p = checkNumber('Dropout', 'p', p, 0, 1);

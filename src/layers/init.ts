@@ -97,7 +97,10 @@ export function truncNormal(
   // By the inverse of the distribution function, between its values at the borders.
   const below = (border: number): number => (1 + erf((border - mean) / (std * Math.SQRT2))) / 2;
   const [from, to] = [below(low), below(high)];
-  if (!(from < to)) throw new OptionError(`init.truncNormal: hardly a normal number of mean ${mean} and std ${std} lies in [${low}, ${high}]`);
+  if (!(from < to))
+    throw new OptionError(
+      `init.truncNormal: hardly a normal number of mean ${mean} and std ${std} lies in [${low}, ${high}]`,
+    );
   return fill(x, () => Math.min(Math.max(mean + std * normalQuantile(inside(generator.uniform(from, to))), low), high));
 }
 
@@ -108,16 +111,24 @@ function inside(p: number): number {
 
 /** The number of inputs and outputs of each unit of a weight [out, in, ...kernel]. */
 export function fans(weight: Tensor): { fanIn: number; fanOut: number } {
-  if (weight.rank < 2) throw new ShapeError(`init: a weight has at least the axes [out, in], but the shape is ${showShape(weight.shape)}`);
+  if (weight.rank < 2)
+    throw new ShapeError(`init: a weight has at least the axes [out, in], but the shape is ${showShape(weight.shape)}`);
   const [outputs, inputs, ...kernel] = weight.shape as [number, number, ...number[]];
   const field = kernel.reduce((product, length) => product * length, 1);
   return { fanIn: inputs * field, fanOut: outputs * field };
 }
 
 /** The factor on the standard deviation that keeps the variance through a nonlinearity, as PyTorch recommends it. */
-export function calculateGain(nonlinearity: Nonlinearity, slope: number = 0.01): number {
+export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number {
   checkChoice('init.calculateGain', 'nonlinearity', nonlinearity, nonlinearities);
-  const gains = { linear: 1, sigmoid: 1, tanh: 5 / 3, relu: Math.SQRT2, leakyRelu: Math.sqrt(2 / (1 + slope ** 2)), selu: 3 / 4 };
+  const gains = {
+    linear: 1,
+    sigmoid: 1,
+    tanh: 5 / 3,
+    relu: Math.SQRT2,
+    leakyRelu: Math.sqrt(2 / (1 + slope ** 2)),
+    selu: 3 / 4,
+  };
   return gains[nonlinearity];
 }
 

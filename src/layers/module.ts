@@ -127,7 +127,9 @@ export abstract class Module {
    * `clone()` what shall be kept, or write it to a file.
    */
   stateDict(): StateDict {
-    return Object.fromEntries(tensorSlots(this, Module.#nameOf).map(({ name, value }) => [name, detach(value as Tensor)]));
+    return Object.fromEntries(
+      tensorSlots(this, Module.#nameOf).map(({ name, value }) => [name, detach(value as Tensor)]),
+    );
   }
 
   /**
@@ -144,9 +146,11 @@ export abstract class Module {
     const unexpected = Object.keys(state).filter((name) => !names.has(name));
     const known = own.filter(([name]) => Object.hasOwn(state, name));
     const wrong = known.flatMap(([name, tensor]) => misfit(name, tensor, state[name]));
-    const problems = (options.strict ?? true) ? [listed('missing', missing), listed('unexpected', unexpected), ...wrong] : wrong;
+    const problems =
+      (options.strict ?? true) ? [listed('missing', missing), listed('unexpected', unexpected), ...wrong] : wrong;
     const told = problems.filter((problem) => problem !== '');
-    if (told.length > 0) throw new StateDictError(`loadStateDict: the state does not fit ${this.constructor.name}: ${told.join('; ')}`);
+    if (told.length > 0)
+      throw new StateDictError(`loadStateDict: the state does not fit ${this.constructor.name}: ${told.join('; ')}`);
     noGrad(() => {
       for (const [name, tensor] of known) assign(tensor, to(state[name]!, tensor.dtype));
     });
@@ -154,7 +158,7 @@ export abstract class Module {
   }
 
   /** Switches this module and all within it to training (or, with false, to evaluation). Returns the module. */
-  train(mode: boolean = true): this {
+  train(mode = true): this {
     for (const module of this.modules()) module.training = mode;
     return this;
   }
@@ -210,7 +214,8 @@ function slotsOf(module: Module, nameOf: NameOf): Slot[] {
     if (value instanceof Module || value instanceof Parameter || value instanceof ModuleBuffer) {
       found.push({ name, holder, key, value });
     } else if (Array.isArray(value)) {
-      for (const index of value.keys()) visit(value as unknown as Record<string, unknown>, String(index), join(name, String(index)));
+      for (const index of value.keys())
+        visit(value as unknown as Record<string, unknown>, String(index), join(name, String(index)));
     }
   };
   const properties = module as unknown as Record<string, unknown>;
@@ -224,7 +229,9 @@ function tensorSlots(root: Module, nameOf: NameOf): Slot[] {
   const path = new Set<Module>();
   const visit = (module: Module, prefix: string): void => {
     if (path.has(module)) {
-      throw new OptionError(`${root.constructor.name}: the module at '${prefix}' contains itself; keep a reference back in a private #field`);
+      throw new OptionError(
+        `${root.constructor.name}: the module at '${prefix}' contains itself; keep a reference back in a private #field`,
+      );
     }
     path.add(module);
     for (const slot of slotsOf(module, nameOf)) {

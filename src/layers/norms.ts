@@ -211,7 +211,8 @@ export class InstanceNorm extends Norm {
   }
 
   override forward(x: Tensor): Tensor {
-    if (x.shape[1] !== this.channels) throw new ShapeError(`InstanceNorm: x must have ${this.channels} channels, but is ${showShape(x.shape)}`);
+    if (x.shape[1] !== this.channels)
+      throw new ShapeError(`InstanceNorm: x must have ${this.channels} channels, but is ${showShape(x.shape)}`);
     return instanceNorm(x, { weight: this.weight, bias: this.bias, eps: this.eps });
   }
 

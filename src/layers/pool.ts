@@ -1,7 +1,14 @@
 /** Pooling as layers; each computes the function of the same name. */
 
 import {
-  type AvgPoolOptions, avgPool1d, avgPool2d, avgPool3d, type MaxPoolOptions, maxPool1d, maxPool2d, maxPool3d,
+  type AvgPoolOptions,
+  avgPool1d,
+  avgPool2d,
+  avgPool3d,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
 } from '../ops/pool.ts';
 import { type PerAxis, perAxis } from '../ops/window.ts';
 import { checkKeys, show } from '../tensor/options.ts';

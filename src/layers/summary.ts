@@ -109,11 +109,18 @@ function sizeOfAll(tensors: readonly Tensor[]): number {
   return tensors.reduce((sum, { size }) => sum + size, 0);
 }
 
-function formatSummary({ inputShape, rows, parameters, trainable, buffers }: Omit<Summary, 'toString'>, inRows: number): string {
+function formatSummary(
+  { inputShape, rows, parameters, trainable, buffers }: Omit<Summary, 'toString'>,
+  inRows: number,
+): string {
   const count = (n: number): string => n.toLocaleString('en-US');
   const title = ['layer', 'output shape', 'parameters'];
   const cells = rows.map(({ name, layer, outputShape, parameters }) => {
-    return [name === '' ? layer : `${name} ${layer}`, outputShape === null ? '?' : showShape(outputShape), count(parameters)];
+    return [
+      name === '' ? layer : `${name} ${layer}`,
+      outputShape === null ? '?' : showShape(outputShape),
+      count(parameters),
+    ];
   });
   const input = ['input', showShape(inputShape), ''];
   const widths = title.map((_, i) => Math.max(...[title, input, ...cells].map((line) => line[i]!.length)));

@@ -51,7 +51,11 @@ export class Adagrad extends Optimizer<AdagradSettings> {
     };
   }
 
-  protected override update(group: GroupSettings<AdagradSettings>, { parameter, gradient, slots }: Update, factors: Factors): void {
+  protected override update(
+    group: GroupSettings<AdagradSettings>,
+    { parameter, gradient, slots }: Update,
+    factors: Factors,
+  ): void {
     const { rate, eps, weightDecay } = factors as Record<'rate' | 'eps' | 'weightDecay', Tensor>;
     const sum = slots.sum!;
     const g = group.uses('weightDecay') ? add(gradient, mul(parameter, weightDecay)) : gradient;

@@ -56,7 +56,11 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
     };
   }
 
-  protected override update(group: GroupSettings<AdamSettings>, { parameter, gradient, slots }: Update, factors: Factors): void {
+  protected override update(
+    group: GroupSettings<AdamSettings>,
+    { parameter, gradient, slots }: Update,
+    factors: Factors,
+  ): void {
     const f = factors as Record<'beta1' | 'beta2' | 'rest1' | 'rest2' | 'rate' | 'root2' | 'eps' | 'decay', Tensor>;
     const decays = group.uses('weightDecay');
     const g = decays && !this.decoupled ? add(gradient, mul(parameter, f.decay)) : gradient;

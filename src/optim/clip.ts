@@ -34,7 +34,11 @@ function gradientsOf(operation: string, parameters: Tensor | Iterable<Tensor>): 
  * x.grad?.mul(10).round().toArray(); // → [6, 8]
  * ```
  */
-export function clipGradNorm(parameters: Tensor | Iterable<Tensor>, max: number, options: { normType?: number } = {}): Tensor {
+export function clipGradNorm(
+  parameters: Tensor | Iterable<Tensor>,
+  max: number,
+  options: { normType?: number } = {},
+): Tensor {
   checkKeys('clipGradNorm', options, ['normType']);
   checkNumber('clipGradNorm', 'max', max, 0);
   const p = checkNumber('clipGradNorm', 'normType', options.normType ?? 2, Number.MIN_VALUE);

@@ -1,7 +1,7 @@
 /** How many updates parameters have seen, as tensors. */
 
-import { add } from '../ops/elementwise.ts';
 import { assign } from '../ops/apply.ts';
+import { add } from '../ops/elementwise.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 

@@ -31,7 +31,10 @@ export class GroupSettings<S extends Settings> {
     this.#onChange = onChange;
     const view = { params };
     for (const [name, value] of Object.entries(settings)) {
-      this.#scalars.set(name, [value].flat().map(() => fromStorage(new Float64Array(1), [])));
+      this.#scalars.set(
+        name,
+        [value].flat().map(() => fromStorage(new Float64Array(1), [])),
+      );
       Object.defineProperty(view, name, {
         enumerable: true,
         get: () => this.#read(name, value),
@@ -46,7 +49,7 @@ export class GroupSettings<S extends Settings> {
   }
 
   /** The setting as a 0-d float64 tensor; of a list, its i-th number. */
-  tensor(name: keyof S & string, i: number = 0): Tensor {
+  tensor(name: keyof S & string, i = 0): Tensor {
     return this.#scalars.get(name)![i]!;
   }
 
@@ -69,7 +72,9 @@ export class GroupSettings<S extends Settings> {
 
   #write(name: string, value: number | readonly number[] | boolean): void {
     if (currentInterpreter() !== eager) {
-      throw new OptionError(`optimizer: ${name} was set to ${show(value)} inside of a compiled function, which would repeat that at every call; set it outside`);
+      throw new OptionError(
+        `optimizer: ${name} was set to ${show(value)} inside of a compiled function, which would repeat that at every call; set it outside`,
+      );
     }
     const scalars = this.#scalars.get(name)!;
     noGrad(() => {
@@ -86,9 +91,14 @@ export class GroupSettings<S extends Settings> {
 export type Parameters<S> = Iterable<Tensor> | Iterable<{ params: Iterable<Tensor> } & Partial<S>>;
 
 /** The parameters of each group, checked: leaves that require gradients, none twice. */
-export function readGroups<S>(operation: string, parameters: Parameters<S>): { params: Tensor[]; settings: Partial<S> }[] {
+export function readGroups<S>(
+  operation: string,
+  parameters: Parameters<S>,
+): { params: Tensor[]; settings: Partial<S> }[] {
   if (parameters === null || typeof parameters !== 'object' || !(Symbol.iterator in parameters)) {
-    throw new OptionError(`${operation}: expected a list of parameters or of groups { params: […] }, but got ${show(parameters)}`);
+    throw new OptionError(
+      `${operation}: expected a list of parameters or of groups { params: […] }, but got ${show(parameters)}`,
+    );
   }
   const list = [...(parameters as Iterable<Tensor | ({ params: Iterable<Tensor> } & Partial<S>)>)];
   if (list.length === 0) throw new OptionError(`${operation}: the list of parameters is empty`);
@@ -96,7 +106,9 @@ export function readGroups<S>(operation: string, parameters: Parameters<S>): { p
   const seen = new Set<Tensor>();
   return grouped.map((group, g) => {
     if (group instanceof Tensor || group === null || typeof group !== 'object' || !('params' in group)) {
-      throw new OptionError(`${operation}: entry ${g} must be a group { params: […] } like the others, but is ${show(group)}`);
+      throw new OptionError(
+        `${operation}: entry ${g} must be a group { params: […] } like the others, but is ${show(group)}`,
+      );
     }
     const { params, ...settings } = group;
     const tensors = params instanceof Tensor ? [params] : [...(params as Iterable<Tensor>)];
@@ -107,7 +119,10 @@ export function readGroups<S>(operation: string, parameters: Parameters<S>): { p
 
 function checkParameter(operation: string, what: string, x: unknown, seen: Set<Tensor>): void {
   if (!(x instanceof Tensor)) throw new OptionError(`${operation}: ${what} must be a tensor, but is ${show(x)}`);
-  if (!x.isLeaf) throw new OptionError(`${operation}: ${what} is a result of an operation; optimize the tensors it was computed from`);
+  if (!x.isLeaf)
+    throw new OptionError(
+      `${operation}: ${what} is a result of an operation; optimize the tensors it was computed from`,
+    );
   if (seen.has(x)) throw new OptionError(`${operation}: ${what}, shape [${x.shape.join(', ')}], appears twice`);
   seen.add(x);
 }

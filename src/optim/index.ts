@@ -10,6 +10,14 @@ export * from './plateau.ts';
 export * from './rmsprop.ts';
 export { Schedule, type Scheduled } from './schedule.ts';
 export {
-  ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, ExponentialLR, LambdaLR, LinearLR, MultiStepLR, SequentialLR, StepLR,
+  ConstantLR,
+  CosineAnnealingLR,
+  CosineAnnealingWarmRestarts,
+  ExponentialLR,
+  LambdaLR,
+  LinearLR,
+  MultiStepLR,
+  SequentialLR,
+  StepLR,
 } from './schedules.ts';
 export * from './sgd.ts';

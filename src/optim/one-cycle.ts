@@ -32,8 +32,18 @@ export interface OneCycleOptions {
 }
 
 const keys = [
-  'maxLr', 'totalSteps', 'epochs', 'stepsPerEpoch', 'pctStart', 'annealStrategy', 'cycleMomentum', 'baseMomentum', 'maxMomentum',
-  'divFactor', 'finalDivFactor', 'threePhase',
+  'maxLr',
+  'totalSteps',
+  'epochs',
+  'stepsPerEpoch',
+  'pctStart',
+  'annealStrategy',
+  'cycleMomentum',
+  'baseMomentum',
+  'maxMomentum',
+  'divFactor',
+  'finalDivFactor',
+  'threePhase',
 ];
 
 type Level = 'first' | 'max' | 'last';
@@ -67,8 +77,15 @@ export class OneCycleLR extends Schedule {
     const up = checkNumber('OneCycleLR', 'pctStart', options.pctStart ?? 0.3, 0, 1) * this.#totalSteps - 1;
     const end = this.#totalSteps - 1;
     this.#phases = threePhase
-      ? [{ end: up, from: 'first', to: 'max' }, { end: 2 * up, from: 'max', to: 'first' }, { end, from: 'first', to: 'last' }]
-      : [{ end: up, from: 'first', to: 'max' }, { end, from: 'max', to: 'last' }];
+      ? [
+          { end: up, from: 'first', to: 'max' },
+          { end: 2 * up, from: 'max', to: 'first' },
+          { end, from: 'first', to: 'last' },
+        ]
+      : [
+          { end: up, from: 'first', to: 'max' },
+          { end, from: 'max', to: 'last' },
+        ];
     const strategy = checkChoice('OneCycleLR', 'annealStrategy', options.annealStrategy ?? 'cos', ['cos', 'linear']);
     this.#anneal = strategy === 'cos' ? cosine : (from, to, share) => (to - from) * share + from;
     checkNumber('OneCycleLR', 'divFactor', divFactor, Number.MIN_VALUE);
@@ -95,11 +112,14 @@ export class OneCycleLR extends Schedule {
 
   #at(count: number, levels: Readonly<Record<Level, number>>): number {
     if (count > this.#totalSteps) {
-      throw new OptionError(`OneCycleLR: step ${count} lies beyond the ${this.#totalSteps} steps of the cycle; set totalSteps to all there will be`);
+      throw new OptionError(
+        `OneCycleLR: step ${count} lies beyond the ${this.#totalSteps} steps of the cycle; set totalSteps to all there will be`,
+      );
     }
     let start = 0;
     for (const [i, { end, from, to }] of this.#phases.entries()) {
-      if (count <= end || i === this.#phases.length - 1) return this.#anneal(levels[from], levels[to], (count - start) / (end - start));
+      if (count <= end || i === this.#phases.length - 1)
+        return this.#anneal(levels[from], levels[to], (count - start) / (end - start));
       start = end;
     }
     throw new RangeError('unreachable: the last phase takes every count');
@@ -121,5 +141,7 @@ function totalOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): number
   if (epochs === undefined || stepsPerEpoch === undefined) {
     throw new OptionError('OneCycleLR: give totalSteps, or both epochs and stepsPerEpoch');
   }
-  return checkInteger('OneCycleLR', 'epochs', epochs, 1) * checkInteger('OneCycleLR', 'stepsPerEpoch', stepsPerEpoch, 1);
+  return (
+    checkInteger('OneCycleLR', 'epochs', epochs, 1) * checkInteger('OneCycleLR', 'stepsPerEpoch', stepsPerEpoch, 1)
+  );
 }

@@ -53,7 +53,12 @@ export abstract class Optimizer<S extends Settings = Settings> {
       checkKeys(name, settings, ['params', ...known]);
       const all = { ...defaults, ...defined(options), ...defined(settings) };
       this.check(all);
-      const group = new GroupSettings<S>(params, all, (other) => this.check(other), () => this.#addSlots());
+      const group = new GroupSettings<S>(
+        params,
+        all,
+        (other) => this.check(other),
+        () => this.#addSlots(),
+      );
       this.#settings.push(group);
       this.#parameters.push(...params);
     }
@@ -92,7 +97,12 @@ export abstract class Optimizer<S extends Settings = Settings> {
     noGrad(() => {
       const ready = this.#parameters.filter((parameter) => parameter.grad !== null);
       for (const [count, members] of this.#clocks.advance(ready)) {
-        for (const group of this.#settings) this.#updateGroup(group, count, members.filter((x) => group.params.includes(x)));
+        for (const group of this.#settings)
+          this.#updateGroup(
+            group,
+            count,
+            members.filter((x) => group.params.includes(x)),
+          );
       }
     });
   }
@@ -103,7 +113,8 @@ export abstract class Optimizer<S extends Settings = Settings> {
     const byDType = new Map<DType, Factors>();
     for (const parameter of members) {
       const { dtype } = parameter;
-      const factors = byDType.get(dtype) ?? Object.fromEntries(Object.entries(exact).map(([name, x]) => [name, to(x, dtype)]));
+      const factors =
+        byDType.get(dtype) ?? Object.fromEntries(Object.entries(exact).map(([name, x]) => [name, to(x, dtype)]));
       byDType.set(dtype, factors);
       this.update(group, { parameter, gradient: parameter.grad!, slots: this.#slots.get(parameter)! }, factors);
     }
@@ -125,7 +136,10 @@ export abstract class Optimizer<S extends Settings = Settings> {
       for (const [name, slot] of Object.entries(this.#slots.get(parameter)!)) state[`${index}.${name}`] = detach(slot);
     }
     const indices = new Map(this.#parameters.map((parameter, index) => [parameter, index]));
-    const groups = this.#settings.map((group) => ({ ...group.numbers(), params: group.params.map((x) => indices.get(x)!) }));
+    const groups = this.#settings.map((group) => ({
+      ...group.numbers(),
+      params: group.params.map((x) => indices.get(x)!),
+    }));
     return { state, groups };
   }
 
@@ -138,7 +152,9 @@ export abstract class Optimizer<S extends Settings = Settings> {
     const problems = this.#wrongGroups(groups);
     if (problems.length === 0) problems.push(...this.#wrongState(state, groups));
     if (problems.length > 0) {
-      throw new StateDictError(`loadStateDict: the state does not fit ${this.constructor.name}: ${problems.join('; ')}`);
+      throw new StateDictError(
+        `loadStateDict: the state does not fit ${this.constructor.name}: ${problems.join('; ')}`,
+      );
     }
     for (const [g, group] of this.#settings.entries()) Object.assign(group.view, settingsOf(groups[g]!));
     noGrad(() => {
@@ -148,7 +164,9 @@ export abstract class Optimizer<S extends Settings = Settings> {
           if (given !== undefined) assign(slot, to(given, slot.dtype));
         }
       }
-      this.#clocks.load(new Map(this.#parameters.map((parameter, index) => [parameter, state[`${index}.step`]!.item()])));
+      this.#clocks.load(
+        new Map(this.#parameters.map((parameter, index) => [parameter, state[`${index}.step`]!.item()])),
+      );
     });
   }
 
@@ -157,7 +175,10 @@ export abstract class Optimizer<S extends Settings = Settings> {
     return this.#settings.flatMap((group, g) => {
       const { params, ...settings } = groups[g]!;
       const known = Object.keys(group.numbers());
-      const problems = params.length === group.params.length ? [] : [`group ${g} has ${params.length} parameters instead of ${group.params.length}`];
+      const problems =
+        params.length === group.params.length
+          ? []
+          : [`group ${g} has ${params.length} parameters instead of ${group.params.length}`];
       if (Object.keys(settings).sort().join() !== known.sort().join()) {
         problems.push(`group ${g} has settings ${Object.keys(settings).join(', ')} instead of ${known.join(', ')}`);
       } else this.check(settings as unknown as S);
@@ -168,19 +189,28 @@ export abstract class Optimizer<S extends Settings = Settings> {
   #wrongState(state: Readonly<Record<string, Tensor>>, groups: OptimizerState['groups']): string[] {
     const expected = new Map<string, readonly number[]>();
     for (const [g, { params }] of this.#settings.entries()) {
-      const other = new GroupSettings<S>(params, settingsOf(groups[g]!) as S, () => {}, () => {});
+      const other = new GroupSettings<S>(
+        params,
+        settingsOf(groups[g]!) as S,
+        () => {},
+        () => {},
+      );
       for (const parameter of params) {
         const index = this.#parameters.indexOf(parameter);
         expected.set(`${index}.step`, []);
         for (const { name } of this.slots(other)) expected.set(`${index}.${name}`, parameter.shape);
       }
     }
-    const missing = [...expected.keys()].filter((name) => !Object.hasOwn(state, name)).map((name) => `missing '${name}'`);
+    const missing = [...expected.keys()]
+      .filter((name) => !Object.hasOwn(state, name))
+      .map((name) => `missing '${name}'`);
     const others = Object.entries(state).flatMap(([name, given]) => {
       const shape = expected.get(name);
       if (shape === undefined) return [`unexpected '${name}'`];
       if (!(given instanceof Tensor)) return [`'${name}' is no tensor`];
-      return sameShape(given.shape, shape) ? [] : [`'${name}' is ${showShape(given.shape)} but must be ${showShape(shape)}`];
+      return sameShape(given.shape, shape)
+        ? []
+        : [`'${name}' is ${showShape(given.shape)} but must be ${showShape(shape)}`];
     });
     return [...missing, ...others];
   }

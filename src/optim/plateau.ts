@@ -73,7 +73,8 @@ export class ReduceLROnPlateau {
 
   /** Looks at `metric`, and reduces the rates if it has not become better for too long. NaN is never better. */
   step(metric: number): void {
-    if (typeof metric !== 'number') throw new OptionError(`ReduceLROnPlateau: step needs the number to watch, but got ${show(metric)}`);
+    if (typeof metric !== 'number')
+      throw new OptionError(`ReduceLROnPlateau: step needs the number to watch, but got ${show(metric)}`);
     if (this.#isBetter(metric)) {
       this.#best = metric;
       this.#badSteps = 0;

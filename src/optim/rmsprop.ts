@@ -38,7 +38,8 @@ export class RMSprop extends Optimizer<RMSpropSettings> {
   }
 
   protected override check({ lr, alpha, eps, weightDecay, momentum }: RMSpropSettings): void {
-    for (const [name, value] of Object.entries({ lr, alpha, eps, weightDecay, momentum })) checkNumber('RMSprop', name, value, 0);
+    for (const [name, value] of Object.entries({ lr, alpha, eps, weightDecay, momentum }))
+      checkNumber('RMSprop', name, value, 0);
   }
 
   protected override slots(group: GroupSettings<RMSpropSettings>): readonly Slot[] {
@@ -60,7 +61,11 @@ export class RMSprop extends Optimizer<RMSpropSettings> {
     };
   }
 
-  protected override update(group: GroupSettings<RMSpropSettings>, { parameter, gradient, slots }: Update, factors: Factors): void {
+  protected override update(
+    group: GroupSettings<RMSpropSettings>,
+    { parameter, gradient, slots }: Update,
+    factors: Factors,
+  ): void {
     const f = factors as Record<'lr' | 'alpha' | 'rest' | 'eps' | 'weightDecay' | 'momentum', Tensor>;
     const { square_avg: meanSquare, grad_avg: mean, momentum_buffer: buffer } = slots as Record<string, Tensor>;
     const g = group.uses('weightDecay') ? add(gradient, mul(parameter, f.weightDecay)) : gradient;

@@ -21,15 +21,24 @@ const initialRates = new WeakMap<ScheduledGroup, number>();
 
 /** The groups of an optimizer. */
 export function groupsOf(operation: string, optimizer: unknown): readonly ScheduledGroup[] {
-  if (!(optimizer instanceof Optimizer)) throw new OptionError(`${operation}: expected an optimizer, but got ${show(optimizer)}`);
+  if (!(optimizer instanceof Optimizer))
+    throw new OptionError(`${operation}: expected an optimizer, but got ${show(optimizer)}`);
   return optimizer.groups as unknown as readonly ScheduledGroup[];
 }
 
 /** One number for all groups, or a list with one for each. */
-export function perGroup(operation: string, name: string, value: number | readonly number[], count: number, least: number = -Infinity): number[] {
+export function perGroup(
+  operation: string,
+  name: string,
+  value: number | readonly number[],
+  count: number,
+  least = -Infinity,
+): number[] {
   const list = typeof value === 'number' ? new Array<number>(count).fill(value) : value;
   if (!Array.isArray(list) || list.length !== count) {
-    throw new OptionError(`${operation}: ${name} must be a number, or a list with one for each of ${count} groups, but is ${show(value)}`);
+    throw new OptionError(
+      `${operation}: ${name} must be a number, or a list with one for each of ${count} groups, but is ${show(value)}`,
+    );
   }
   return list.map((entry) => checkNumber(operation, name, entry, least));
 }

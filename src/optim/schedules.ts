@@ -56,7 +56,8 @@ export class MultiStepLR extends Schedule {
 }
 
 function checkMilestones(operation: string, milestones: unknown): number[] {
-  if (!Array.isArray(milestones)) throw new OptionError(`${operation}: milestones must be a list of counts, but is ${show(milestones)}`);
+  if (!Array.isArray(milestones))
+    throw new OptionError(`${operation}: milestones must be a list of counts, but is ${show(milestones)}`);
   return milestones.map((milestone) => checkInteger(operation, 'a milestone', milestone));
 }
 
@@ -80,13 +81,22 @@ export class ExponentialLR extends Schedule {
 export class LambdaLR extends Schedule {
   readonly #factors: readonly ((count: number) => number)[];
 
-  constructor(optimizer: Scheduled, options: { factor: ((count: number) => number) | readonly ((count: number) => number)[] }) {
+  constructor(
+    optimizer: Scheduled,
+    options: { factor: ((count: number) => number) | readonly ((count: number) => number)[] },
+  ) {
     super(optimizer);
     checkKeys('LambdaLR', options, ['factor']);
     const { factor } = options;
     const factors = typeof factor === 'function' ? this.base.map(() => factor) : factor;
-    if (!Array.isArray(factors) || factors.length !== this.base.length || !factors.every((f) => typeof f === 'function')) {
-      throw new OptionError(`LambdaLR: factor must be a function, or a list with one for each of ${this.base.length} groups, but is ${show(factor)}`);
+    if (
+      !Array.isArray(factors) ||
+      factors.length !== this.base.length ||
+      !factors.every((f) => typeof f === 'function')
+    ) {
+      throw new OptionError(
+        `LambdaLR: factor must be a function, or a list with one for each of ${this.base.length} groups, but is ${show(factor)}`,
+      );
     }
     this.#factors = factors;
     this.apply();
@@ -199,7 +209,9 @@ export class SequentialLR extends Schedule {
     this.#schedules = options.schedules;
     this.#milestones = checkMilestones('SequentialLR', options.milestones);
     if (this.#schedules.length !== this.#milestones.length + 1) {
-      throw new OptionError(`SequentialLR: ${this.#schedules.length} schedules need ${this.#schedules.length - 1} milestones, but there are ${this.#milestones.length}`);
+      throw new OptionError(
+        `SequentialLR: ${this.#schedules.length} schedules need ${this.#schedules.length - 1} milestones, but there are ${this.#milestones.length}`,
+      );
     }
     this.apply();
   }

@@ -53,7 +53,9 @@ export class SGD extends Optimizer<SGDSettings> {
     checkNumber('SGD', 'dampening', dampening);
     checkNumber('SGD', 'weightDecay', weightDecay, 0);
     if (nesterov && (momentum <= 0 || dampening !== 0)) {
-      throw new OptionError(`SGD: nesterov needs a momentum and no dampening, but momentum is ${momentum} and dampening ${dampening}`);
+      throw new OptionError(
+        `SGD: nesterov needs a momentum and no dampening, but momentum is ${momentum} and dampening ${dampening}`,
+      );
     }
   }
 
@@ -71,7 +73,11 @@ export class SGD extends Optimizer<SGDSettings> {
     };
   }
 
-  protected override update(group: GroupSettings<SGDSettings>, { parameter, gradient, slots }: Update, factors: Factors): void {
+  protected override update(
+    group: GroupSettings<SGDSettings>,
+    { parameter, gradient, slots }: Update,
+    factors: Factors,
+  ): void {
     const { lr, momentum, weightDecay, fresh } = factors as Record<'lr' | 'momentum' | 'weightDecay' | 'fresh', Tensor>;
     const g = group.uses('weightDecay') ? add(gradient, mul(parameter, weightDecay)) : gradient;
     let direction = g;

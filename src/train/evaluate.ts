@@ -49,7 +49,9 @@ export class Averages<T> {
     this.#loss += loss * count;
     this.#count += count;
     const values = withGrad(false, () =>
-      Object.entries(this.#metrics).map(([name, metric]) => [name, numberOf(name, metric(prediction, target))] as const),
+      Object.entries(this.#metrics).map(
+        ([name, metric]) => [name, numberOf(name, metric(prediction, target))] as const,
+      ),
     );
     for (const [name, value] of values) this.#sums[name]! += value * count;
     return Object.fromEntries(values);
@@ -69,9 +71,14 @@ function numberOf(name: string, value: unknown): number {
 }
 
 /** The next batch's parts, checked. */
-export function readBatch<T>(operation: string, batch: readonly [x: Tensor, y: T]): readonly [x: Tensor, y: T, count: number] {
+export function readBatch<T>(
+  operation: string,
+  batch: readonly [x: Tensor, y: T],
+): readonly [x: Tensor, y: T, count: number] {
   if (!Array.isArray(batch) || batch.length !== 2 || !(batch[0] instanceof Tensor) || batch[0].rank === 0) {
-    throw new OptionError(`${operation}: a batch must be [x, y] with a tensor x of at least one axis, but is ${show(batch)}`);
+    throw new OptionError(
+      `${operation}: a batch must be [x, y] with a tensor x of at least one axis, but is ${show(batch)}`,
+    );
   }
   const [x, y] = batch;
   return [x, y, x.shape[0]!];
@@ -80,7 +87,9 @@ export function readBatch<T>(operation: string, batch: readonly [x: Tensor, y: T
 /** The batches of `data`, or an error if it is nothing to go through. */
 export function checkBatches(operation: string, name: string, data: unknown): void {
   if (typeof data === 'object' && data !== null && (Symbol.iterator in data || Symbol.asyncIterator in data)) return;
-  throw new OptionError(`${operation}: ${name} must be iterable, batch by batch, such as a DataLoader, but is ${show(data)}`);
+  throw new OptionError(
+    `${operation}: ${name} must be iterable, batch by batch, such as a DataLoader, but is ${show(data)}`,
+  );
 }
 
 /** Runs `fn` with all of a model in training or in evaluation, and restores the mode of each module. */
@@ -107,7 +116,11 @@ export async function inMode<R>(model: Module, training: boolean, fn: () => Prom
  * count; // → 2
  * ```
  */
-export async function evaluate<T>(model: Layer, data: Batches<T>, options: EvaluateOptions<T> = {}): Promise<Evaluation> {
+export async function evaluate<T>(
+  model: Layer,
+  data: Batches<T>,
+  options: EvaluateOptions<T> = {},
+): Promise<Evaluation> {
   checkKeys('evaluate', options, ['loss', 'metrics', 'signal']);
   checkBatches('evaluate', 'data', data);
   const turns = new Turns();
@@ -119,7 +132,12 @@ export async function evaluate<T>(model: Layer, data: Batches<T>, options: Evalu
 }
 
 /** `evaluate` without its preparations. */
-export async function judge<T>(model: Layer, data: Batches<T>, options: EvaluateOptions<T>, turns: Turns): Promise<Evaluation> {
+export async function judge<T>(
+  model: Layer,
+  data: Batches<T>,
+  options: EvaluateOptions<T>,
+  turns: Turns,
+): Promise<Evaluation> {
   const { loss, metrics = {}, signal } = options;
   const averages = new Averages<T>(metrics);
   for await (const batch of data) {

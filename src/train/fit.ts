@@ -9,7 +9,16 @@ import { ReduceLROnPlateau } from '../optim/plateau.ts';
 import type { Schedule } from '../optim/schedule.ts';
 import { checkChoice, checkInteger, checkKeys, checkNumber, show } from '../tensor/options.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { Averages, type Batches, checkBatches, type Evaluation, inMode, judge, type LossFunction, readBatch } from './evaluate.ts';
+import {
+  Averages,
+  type Batches,
+  checkBatches,
+  type Evaluation,
+  inMode,
+  judge,
+  type LossFunction,
+  readBatch,
+} from './evaluate.ts';
 import type { Metric } from './metrics.ts';
 import { Turns } from './turn.ts';
 
@@ -88,7 +97,17 @@ export interface History {
 type Step<T> = (x: Tensor, y: T) => { loss: Tensor; prediction: Tensor };
 
 const keys = [
-  'loss', 'optimizer', 'epochs', 'validation', 'metrics', 'scheduler', 'schedulePer', 'maxGradNorm', 'callbacks', 'signal', 'compile',
+  'loss',
+  'optimizer',
+  'epochs',
+  'validation',
+  'metrics',
+  'scheduler',
+  'schedulePer',
+  'maxGradNorm',
+  'callbacks',
+  'signal',
+  'compile',
 ];
 
 /**
@@ -124,8 +143,10 @@ function checkFit<T>(model: Layer, data: Batches<T>, options: FitOptions<T>): vo
   if (!(model instanceof Module)) throw new OptionError(`fit: the model must be a Module, but is ${show(model)}`);
   checkBatches('fit', 'data', data);
   if (options.validation !== undefined) checkBatches('fit', 'validation', options.validation);
-  if (typeof options.loss !== 'function') throw new OptionError(`fit: loss must be a function of prediction and target, but is ${show(options.loss)}`);
-  if (!((options.optimizer as unknown) instanceof Optimizer)) throw new OptionError(`fit: optimizer must be one, such as SGD, but is ${show(options.optimizer)}`);
+  if (typeof options.loss !== 'function')
+    throw new OptionError(`fit: loss must be a function of prediction and target, but is ${show(options.loss)}`);
+  if (!((options.optimizer as unknown) instanceof Optimizer))
+    throw new OptionError(`fit: optimizer must be one, such as SGD, but is ${show(options.optimizer)}`);
   checkInteger('fit', 'epochs', options.epochs ?? 1);
   checkChoice('fit', 'schedulePer', options.schedulePer ?? 'epoch', ['epoch', 'batch']);
   if (options.maxGradNorm !== undefined) checkNumber('fit', 'maxGradNorm', options.maxGradNorm, 0);
@@ -147,9 +168,15 @@ class Run<T> {
     this.#options = options;
     this.#turns = turns;
     this.#callbacks = [options.callbacks ?? []].flat() as Callbacks[];
-    const columns = (): Record<string, number[]> => Object.fromEntries(Object.keys(options.metrics ?? {}).map((name) => [name, []]));
+    const columns = (): Record<string, number[]> =>
+      Object.fromEntries(Object.keys(options.metrics ?? {}).map((name) => [name, []]));
     this.#history = {
-      losses: [], metrics: columns(), validation: { losses: [], metrics: columns() }, rates: [], ended: 'epochs', notCompiled: null,
+      losses: [],
+      metrics: columns(),
+      validation: { losses: [], metrics: columns() },
+      rates: [],
+      ended: 'epochs',
+      notCompiled: null,
     };
     this.#eager = stepOf(model, options);
     this.#step = this.#eager;
@@ -185,30 +212,46 @@ class Run<T> {
     for await (const entry of data) {
       const [x, y, count] = readBatch('fit', entry);
       const { loss, prediction } = this.#run(x, y);
-      const report = { epoch, batch: batch++, count, loss: loss.item(), metrics: averages.add(loss.item(), prediction, y, count) };
+      const report = {
+        epoch,
+        batch: batch++,
+        count,
+        loss: loss.item(),
+        metrics: averages.add(loss.item(), prediction, y, count),
+      };
       if (this.#options.schedulePer === 'batch') this.#schedule(report.loss);
       await this.#tell('onBatchEnd', report);
       await this.#turns.next();
       if (this.#stopped()) return false;
     }
     if (batch === 0) {
-      throw new OptionError(`fit: the data gave no batch in epoch ${epoch}; an iterator that ends after one pass cannot be used again, a DataLoader can`);
+      throw new OptionError(
+        `fit: the data gave no batch in epoch ${epoch}; an iterator that ends after one pass cannot be used again, a DataLoader can`,
+      );
     }
     return this.#endEpoch(epoch, averages.result(), lr);
   }
 
   async #endEpoch(epoch: number, { loss, metrics }: Evaluation, lr: number): Promise<boolean> {
     const { validation: data, signal, loss: lossFunction, metrics: metricFunctions = {} } = this.#options;
-    const validation = data === undefined
-      ? null
-      : await inMode(this.#model, false, () =>
-        judge(this.#model, data, { loss: lossFunction, metrics: metricFunctions, ...(signal && { signal }) }, this.#turns));
+    const validation =
+      data === undefined
+        ? null
+        : await inMode(this.#model, false, () =>
+            judge(
+              this.#model,
+              data,
+              { loss: lossFunction, metrics: metricFunctions, ...(signal && { signal }) },
+              this.#turns,
+            ),
+          );
     this.#history.losses.push(loss);
     this.#history.rates.push(lr);
     for (const [name, value] of Object.entries(metrics)) this.#history.metrics[name]!.push(value);
     if (validation) {
       this.#history.validation.losses.push(validation.loss);
-      for (const [name, value] of Object.entries(validation.metrics)) this.#history.validation.metrics[name]!.push(value);
+      for (const [name, value] of Object.entries(validation.metrics))
+        this.#history.validation.metrics[name]!.push(value);
     }
     if (this.#options.schedulePer !== 'batch') this.#schedule(validation?.loss ?? loss);
     await this.#tell('onEpochEnd', { epoch, loss, metrics, validation, lr, history: this.#history });
@@ -248,7 +291,10 @@ function stepOf<T>(model: Layer, { loss: lossFunction, optimizer, maxGradNorm }:
   return (x, y) => {
     const prediction = model.forward(x);
     const loss = lossFunction(prediction, y);
-    if (loss.size !== 1) throw new GradError(`fit: the loss must be one number, but its shape is [${loss.shape.join(', ')}]; use reduction 'mean'`);
+    if (loss.size !== 1)
+      throw new GradError(
+        `fit: the loss must be one number, but its shape is [${loss.shape.join(', ')}]; use reduction 'mean'`,
+      );
     loss.backward();
     if (maxGradNorm !== undefined) clipGradNorm(model.parameters(), maxGradNorm);
     optimizer.step();

@@ -22,11 +22,14 @@ export type Metric<T> = (prediction: Tensor, target: T) => number | Tensor;
  * ```
  */
 export function accuracy(prediction: Tensor, target: Tensor | ArrayLike<number>): number {
-  if (prediction.rank < 2) throw new ShapeError(`accuracy: the prediction must be [N, classes, ...], but is ${showShape(prediction.shape)}`);
+  if (prediction.rank < 2)
+    throw new ShapeError(`accuracy: the prediction must be [N, classes, ...], but is ${showShape(prediction.shape)}`);
   const answers = noGrad(() => argMax(prediction, 1)).toTypedArray();
   const labels = labelsOf(prediction, target);
   if (labels.length !== answers.length) {
-    throw new ShapeError(`accuracy: ${labels.length} labels for ${answers.length} predictions of shape ${showShape(prediction.shape)}`);
+    throw new ShapeError(
+      `accuracy: ${labels.length} labels for ${answers.length} predictions of shape ${showShape(prediction.shape)}`,
+    );
   }
   let right = 0;
   for (let i = 0; i < answers.length; i++) if (answers[i] === labels[i]) right++;
