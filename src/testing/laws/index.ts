@@ -19,7 +19,10 @@ export type Laws = Readonly<typeof conv & typeof forms & typeof transpose & type
   check(implementation: Implementation, options?: CheckOptions): LawReport;
 };
 
-const list = Object.values(all) as readonly Law[];
+/** By family, then by name: bundlers disagree on the order of a module's exports. */
+const list = [conv, forms, transpose, maxPool, avgPool].flatMap((family) =>
+  (Object.values(family) as Law[]).toSorted((a, b) => (a.lawName < b.lawName ? -1 : 1)),
+);
 
 /**
  * Laws of convolution and pooling, for any implementation of them: each is a function of an implementation and a case,
