@@ -14,6 +14,7 @@ import {
   noGrad,
   ReLU,
   Sequential,
+  summary,
   Tensor,
 } from 'typedgrad';
 
@@ -176,7 +177,7 @@ function drawVolumes(count: number, chance: Generator): { x: Tensor; labels: Int
 function volumeDemo(chance: Generator, say: Say): void {
   say('3-D: tell balls from hollow shells in volumes of 8 × 8 × 8\n');
   const model = new Sequential(new Conv3d(1, 4, 3), new ReLU(), new MaxPool3d(2), new Flatten(), new Dense(4 * 27, 2));
-  say(String(model));
+  say(String(summary(model, [1, 1, SIDE, SIDE, SIDE])));
   say();
   learn(model, 80, 0.01, say, () => {
     const { x, labels } = drawVolumes(16, chance);

@@ -7,7 +7,7 @@
 
 import { constants } from 'node:os';
 import { join, relative } from 'node:path';
-import { manualSeed, type Sequential, TypedgradError } from 'typedgrad';
+import { manualSeed, type Sequential, summary, TypedgradError } from 'typedgrad';
 import { standalone } from './charts.ts';
 import { runDemo } from './demos.ts';
 import { makeFigures } from './figures.ts';
@@ -17,7 +17,7 @@ import { parseArguments, type TrainOptions, UsageError } from './options.ts';
 import { OutFolder } from './output.ts';
 import { duration, makeProgress } from './progress.ts';
 import { reportPage } from './report.ts';
-import { drawDigits, readFolder, type Source } from './source.ts';
+import { drawDigits, readFolder, readTestDigits, type Source } from './source.ts';
 import { judgeDigits, type Stop, train } from './training.ts';
 
 const JUDGED_AFTER_STOP = 1000;
@@ -39,12 +39,18 @@ async function main(): Promise<number> {
   const started = performance.now();
   const out = new OutFolder(options.out);
   const { stop, code } = listenForStop();
+  const others = options.judge === undefined ? undefined : readTestDigits(options.judge);
   const source = load(options);
+  if (others !== undefined && others.size !== source.train.size) {
+    throw new UsageError(
+      `--judge: its pictures are ${others.size} pixels wide, those learned from ${source.train.size}`,
+    );
+  }
   say(`${source.train.count} digits to learn from, ${source.test.count} to judge by: ${source.name}`);
   manualSeed(options.seed);
   const layers = makeLayers(source.train.size);
   const model = makeModel(layers);
-  const table = String(model);
+  const table = String(summary(model, [options.batchSize, 1, source.train.size, source.train.size]));
   say(`${table}\n`);
   const history = await learn(model, source, options, stop);
   if (stop.requested) say('interrupted: judging what was learned so far');
@@ -52,6 +58,10 @@ async function main(): Promise<number> {
   const judgement = await judgeDigits(model, source.test, count);
   const seconds = (performance.now() - started) / 1000;
   await writeReport(out, { options, source, layers, history, judgement, table, interrupted: stop.requested, seconds });
+  if (others !== undefined) {
+    const { accuracy } = await judgeDigits(model, others);
+    say(`accuracy on ${others.count} digits of ${options.judge}: ${accuracy.toFixed(4)}`);
+  }
   say(`report: ${relative(process.cwd(), join(out.path, 'report.html')) || out.path}  (${duration(seconds)})`);
   say(`test accuracy ${judgement.accuracy.toFixed(4)}`);
   return code();

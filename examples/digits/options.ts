@@ -12,6 +12,8 @@ export interface TrainOptions {
   /** A folder with MNIST's four IDX files; undefined: digits that the project draws itself. */
   readonly data: string | undefined;
   readonly epochs: number;
+  /** A folder like `data`, whose test digits the trained network is judged by as well. */
+  readonly judge: string | undefined;
   /** At most this many training digits; undefined: all there are. */
   readonly limit: number | undefined;
   readonly batchSize: number;
@@ -52,6 +54,7 @@ export function parseArguments(args: readonly string[]): TrainOptions | { help: 
   const given = command.opts<Omit<TrainOptions, 'epochs' | 'lr'> & { epochs?: number; lr?: number }>();
   return {
     data: given.data,
+    judge: given.judge,
     limit: given.limit,
     batchSize: given.batchSize,
     seed: given.seed,
@@ -76,6 +79,7 @@ function makeCommand(write: (text: string) => void): Command {
       "folder with MNIST's four IDX files, gzipped or not (default: digits drawn by the project)",
       text,
     )
+    .option('--judge <dir>', 'judge by the test digits of this folder too, for example drawn digits by MNIST', text)
     .option('--epochs <n>', 'times to go through the training digits (default: 3, with --data 1)', whole(0))
     .option(
       '--limit <n>',

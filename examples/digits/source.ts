@@ -40,37 +40,38 @@ export function drawDigits(limit: number | undefined, seed: number): Source {
 
 /** MNIST, or anything in its format, from a folder. */
 export function readFolder(folder: string, limit: number | undefined): Source {
-  if (!existsSync(folder) || !statSync(folder).isDirectory()) {
-    throw new UsageError(`--data: there is no folder '${folder}'`);
-  }
   const train = readSplit(folder, 'train', limit);
   const test = readSplit(folder, 't10k', limit);
   if (train.size !== test.size) {
-    throw new UsageError(`--data: training pictures are ${train.size} pixels wide, test pictures ${test.size}`);
+    throw new UsageError(`training pictures are ${train.size} pixels wide, test pictures ${test.size}`);
   }
   return { name: folder, train, test };
 }
 
+/** The test digits of a folder in MNIST's format. */
+export const readTestDigits = (folder: string): Digits => readSplit(folder, 't10k', undefined);
+
 function readSplit(folder: string, split: string, limit: number | undefined): Digits {
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new UsageError(`there is no folder '${folder}'`);
   const images = readIdxFile(folder, `${split}-images-idx3-ubyte`);
   const labels = readIdxFile(folder, `${split}-labels-idx1-ubyte`);
   const [count = 0, height = 0, width = 0] = images.data.shape;
   if (images.data.shape.length !== 3 || height !== width || height < 8) {
     const shape = images.data.shape.join(', ');
-    throw new UsageError(`--data: ${images.path}: expected square pictures [count, size, size], found [${shape}]`);
+    throw new UsageError(`${images.path}: expected square pictures [count, size, size], found [${shape}]`);
   }
   if (labels.data.shape.length !== 1 || labels.data.shape[0] !== count) {
     const shape = labels.data.shape.join(', ');
-    throw new UsageError(`--data: ${labels.path}: expected ${count} labels for as many pictures, found [${shape}]`);
+    throw new UsageError(`${labels.path}: expected ${count} labels for as many pictures, found [${shape}]`);
   }
   if (!(images.data.data instanceof Uint8Array) || !(labels.data.data instanceof Uint8Array)) {
-    throw new UsageError(`--data: ${images.path} and ${labels.path} must hold bytes`);
+    throw new UsageError(`${images.path} and ${labels.path} must hold bytes`);
   }
   const wrong = labels.data.data.findIndex((label) => label > 9);
   if (wrong >= 0) {
-    throw new UsageError(`--data: ${labels.path}: label ${labels.data.data[wrong]} at ${wrong} is not a digit 0 to 9`);
+    throw new UsageError(`${labels.path}: label ${labels.data.data[wrong]} at ${wrong} is not a digit 0 to 9`);
   }
-  if (count === 0) throw new UsageError(`--data: ${images.path} holds no pictures`);
+  if (count === 0) throw new UsageError(`${images.path} holds no pictures`);
   const kept = Math.min(count, limit ?? count);
   return {
     pixels: images.data.data.subarray(0, kept * height * width),
@@ -82,12 +83,12 @@ function readSplit(folder: string, split: string, limit: number | undefined): Di
 
 function readIdxFile(folder: string, name: string): { path: string; data: IdxData } {
   const path = [name, `${name}.gz`, name.replace('-idx', '.idx')].map((file) => join(folder, file)).find(existsSync);
-  if (path === undefined) throw new UsageError(`--data: neither ${name} nor ${name}.gz is in '${folder}'`);
+  if (path === undefined) throw new UsageError(`neither ${name} nor ${name}.gz is in '${folder}'`);
   try {
     const bytes = readFileSync(path);
     const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
     return { path, data: readIdx(gzipped ? gunzipSync(bytes) : bytes) };
   } catch (error) {
-    throw new UsageError(`--data: ${path}: ${(error as Error).message}`);
+    throw new UsageError(`${path}: ${(error as Error).message}`);
   }
 }

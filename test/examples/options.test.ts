@@ -39,6 +39,7 @@ describe('parseArguments', () => {
   it('has a default for everything', () => {
     expect(parseArguments([])).toEqual({
       data: undefined,
+      judge: undefined,
       epochs: 3,
       limit: undefined,
       batchSize: 64,
@@ -53,9 +54,12 @@ describe('parseArguments', () => {
 
   it('reads every option, and suits epochs and learning rate to the others', () => {
     expect(
-      parseArguments('--data d --limit 9 --batch-size 8 --seed 7 --optimizer adam --loss mse --out o'.split(' ')),
+      parseArguments(
+        '--data d --judge j --limit 9 --batch-size 8 --seed 7 --optimizer adam --loss mse --out o'.split(' '),
+      ),
     ).toEqual({
       data: 'd',
+      judge: 'j',
       epochs: 1,
       limit: 9,
       batchSize: 8,
@@ -78,6 +82,7 @@ describe('parseArguments', () => {
     const help = 'help' in parsed ? parsed.help : '';
     for (const option of [
       'data',
+      'judge',
       'epochs',
       'limit',
       'batch-size',
