@@ -71,7 +71,7 @@ function makeCommand(write: (text: string) => void): Command {
   const rates = Object.entries(LEARNING_RATES).map(([name, rate]) => `${rate} for ${name}`);
   return new Command('npm run train --')
     .description(
-      'Trains a small convolutional network on pictures of digits, judges it on digits it has not seen,\n' +
+      'Trains a small convolutional network on pictures of digits, judges it on digits it has not seen, ' +
         'and writes what it learned into a folder: open report.html there.',
     )
     .option(

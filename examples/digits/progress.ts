@@ -26,7 +26,7 @@ function barProgress(epochs: number, total: number, stream: NodeJS.WriteStream):
   const bar = new SingleBar(
     {
       format: 'epoch {epoch}/{epochs} {bar} loss {loss}  accuracy {accuracy}  {speed} images/s  {left} left',
-      barsize: 24,
+      barsize: 12,
       stream,
       hideCursor: true,
       gracefulExit: false,
