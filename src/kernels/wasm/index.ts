@@ -7,10 +7,14 @@ import { jsKernels } from '../js/index.ts';
 import type { FloatArray, Kernels, Strided } from '../types.ts';
 import { kernelCache } from './cache.ts';
 import * as convolution from './conv.ts';
+import * as elementwise from './elementwise.ts';
 import { matmul } from './matmul.ts';
+import { maxPoolIndices } from './pool.ts';
 
 /** Multiply-adds below which copying in and out costs more than the kernel saves; measured on sizes around it. */
 const LEAST_PRODUCTS = 30_000;
+/** Elements below which the same holds for elementwise functions and for pooling. */
+const LEAST_ELEMENTS = 1024;
 
 const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 const single = (...arrays: readonly FloatArray[]): boolean => arrays.every((a) => a instanceof Float32Array);
@@ -46,6 +50,13 @@ export function createWasmKernels({ threshold = 1, onFallback }: WasmOptions = {
         jsKernels.matmul(a, b, y);
     },
     ...convolutions(least, done),
+    ...elementwiseKernels(threshold * LEAST_ELEMENTS, done),
+    maxPoolIndices(x, geometry, shape, y) {
+      const worth = y.length > 0 && y.length >= (threshold * LEAST_ELEMENTS) / 4;
+      if (!done('maxPoolIndices', worth, [x.data, y], () => maxPoolIndices(kernelCache(), x, geometry, shape, y))) {
+        jsKernels.maxPoolIndices(x, geometry, shape, y);
+      }
+    },
   };
 }
 
@@ -69,6 +80,25 @@ function convolutions(least: number, done: Done): Pick<Kernels, 'conv' | 'convIn
       if (!done('convWeightGrad', worth(products(g.shape, shape)), [x.data, g.data, y], run)) {
         jsKernels.convWeightGrad(x, g, geometry, shape, y);
       }
+    },
+  };
+}
+
+function elementwiseKernels(least: number, done: Done): Pick<Kernels, 'unary' | 'binary' | 'where'> {
+  const worth = (y: FloatArray): boolean => y.length > 0 && y.length >= least;
+  return {
+    unary(name, x, y) {
+      if (!done(name, worth(y), [x.data, y], () => elementwise.unary(kernelCache(), name, x, y)))
+        jsKernels.unary(name, x, y);
+    },
+    binary(name, a, b, y) {
+      if (!done(name, worth(y), [a.data, b.data, y], () => elementwise.binary(kernelCache(), name, a, b, y))) {
+        jsKernels.binary(name, a, b, y);
+      }
+    },
+    where(condition, a, b, y) {
+      const run = (): boolean => elementwise.where(kernelCache(), condition, a, b, y);
+      if (!done('where', worth(y), [condition.data, a.data, b.data, y], run)) jsKernels.where(condition, a, b, y);
     },
   };
 }

@@ -1,0 +1,56 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { jsKernels } from '../../../src/kernels/js/index.ts';
+import { differential } from '../../../src/kernels/wasm/differential.ts';
+import { createWasmKernels } from '../../../src/kernels/wasm/index.ts';
+import { operand, Random, zeros } from './random.ts';
+
+const fallbacks: string[] = [];
+const tested = differential(createWasmKernels({ threshold: 0, onFallback: (name) => fallbacks.push(name) }), jsKernels);
+
+/** Max pooling with random windows, some hanging over the end, some of padding alone. */
+function pool(random: Random, rank: number, awkward: number, ties: boolean): void {
+  const [x, y] = [[random.integer(1, 3), random.integer(1, 5)], [] as number[]];
+  y.push(...x);
+  const geometry = { kernel: [] as number[], stride: [] as number[], dilation: [] as number[], before: [] as number[] };
+  for (let a = 0; a < rank; a++) {
+    const [k, s] = [random.integer(1, 4), random.integer(1, 4)];
+    const [b, after] = [random.integer(0, k - 1), random.integer(0, k)];
+    const size = Math.max(1, k - b - after) + random.integer(0, 12);
+    x.push(size);
+    y.push(Math.floor((size + b + after - k) / s) + 1);
+    geometry.kernel.push(k);
+    geometry.stride.push(s);
+    geometry.dilation.push(1);
+    geometry.before.push(b);
+  }
+  const values = operand(random, x, awkward);
+  if (ties) for (let i = 0; i < values.data.length; i++) values.data[i] = Math.round(2 * (values.data[i] as number));
+  tested.maxPoolIndices(values, geometry, y, zeros(y));
+}
+
+describe('max pooling on WebAssembly', () => {
+  it.each([1, 2, 3])('finds the same positions as the reference over %i axes, ties included', (rank) => {
+    fc.assert(
+      fc.property(fc.integer(), fc.boolean(), (seed, ties) => pool(new Random(seed), rank, 0, ties)),
+      { numRuns: 60 },
+    );
+  });
+
+  it('finds the same positions among NaN, infinities and zeros of both signs', () => {
+    fc.assert(
+      fc.property(fc.integer(), (seed) => pool(new Random(seed), 2, 0.3, false)),
+      { numRuns: 60 },
+    );
+  });
+
+  it('stays on WebAssembly for ordinary numbers, with padding and without', () => {
+    fallbacks.length = 0;
+    for (const before of [0, 1]) {
+      const geometry = { kernel: [3, 3], stride: [2, 2], dilation: [1, 1], before: [before, before] };
+      const n = Math.floor((20 + 2 * before - 3) / 2) + 1;
+      tested.maxPoolIndices(operand(new Random(3), [2, 3, 20, 20]), geometry, [2, 3, n, n], zeros([2, 3, n, n]));
+    }
+    expect(fallbacks).toEqual([]);
+  });
+});
