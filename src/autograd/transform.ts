@@ -1,7 +1,8 @@
 /** Functions made of functions: gradients, and operations of a user's own. */
 
 import { GradError, OptionError } from '../errors.ts';
-import { alias } from '../ops/views.ts';
+import { fullLike } from '../ops/elementwise.ts';
+import { alias, clone } from '../ops/views.ts';
 import { checkInteger, checkKeys, show } from '../tensor/options.ts';
 import { showShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -58,7 +59,7 @@ export function valueAndGrad<A extends unknown[], N extends number | readonly nu
         const inputs = variables.map((variable, i) => freshVariable(variable, list[i]!));
         const output = fn(...(args.map((arg, i) => inputs[list.indexOf(i)] ?? arg) as A));
         checkScalar(output);
-        if (!output.requiresGrad) return [output, pack(inputs.map((x) => x.mul(0).detach()))];
+        if (!output.requiresGrad) return [output, pack(inputs.map((x) => clone(fullLike(x, 0))))];
         const found = gradients(output, inputs, undefined, { createGraph });
         return [createGraph ? output : output.detach(), pack(found)];
       }) as [Tensor, Gradients<N>];

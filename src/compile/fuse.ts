@@ -7,18 +7,11 @@
  */
 
 import { hasVectorForm } from '../kernels/wasm/loops.ts';
-import { isDense, sizeOf } from '../tensor/shape.ts';
-import { type Graph, type GraphNode, nameOf, type Value, type View } from './graph.ts';
+import { sizeOf } from '../tensor/shape.ts';
+import type { Group } from './group.ts';
+import { type Graph, type GraphNode, isWhole, nameOf, type Value, type View } from './graph.ts';
+import type { Patterns } from './patterns.ts';
 import { uniformValue } from './passes/simplify.ts';
-
-/** Operations that run together. */
-export interface Group {
-  readonly nodes: GraphNode[];
-  /** Whether the operations are those of one loop; otherwise there is just one. */
-  readonly isLoop: boolean;
-  /** The groups that must have run before. */
-  readonly after: Set<Group>;
-}
 
 /** More than this in one loop does not fit registers. */
 const mostValues = 48;
@@ -29,8 +22,8 @@ function elementsOf(node: GraphNode): number {
   return sizeOf(nameOf(node) === 'sum' ? node.reads[0]!.shape : node.target.shape);
 }
 
-/** The exponents of powers that are written as multiplications and roots. */
-export const simplePowers: ReadonlySet<number> = new Set([2, 3, 0.5, -0.5, -1]);
+/** The exponents of powers that are written as multiplications; roots would differ at -∞ and -0. */
+export const simplePowers: ReadonlySet<number> = new Set([2, 3, -1]);
 
 /** Whether an operation can be part of a loop. */
 function canLoop(node: GraphNode): boolean {
@@ -43,11 +36,6 @@ function canLoop(node: GraphNode): boolean {
   return hasVectorForm(name);
 }
 
-/** Whether a view shows a value's elements all and in order. */
-export function isWhole(view: View): boolean {
-  return view.offset === 0 && isDense(view) && sizeOf(view.shape) === view.value.size;
-}
-
 /** What has been read from and written to a value so far. */
 interface Access {
   writer: Group | null;
@@ -58,13 +46,19 @@ class Fuser {
   readonly groups: Group[] = [];
   readonly #access = new Map<Value, Access>();
   readonly #made = new Map<Value, Group>();
+  readonly #patterns: Patterns;
+
+  constructor(patterns: Patterns) {
+    this.#patterns = patterns;
+  }
 
   add(node: GraphNode): void {
+    if (this.#patterns.isAbsorbed(node)) return;
     const waits = this.#waitsOf(node);
-    const group = (canLoop(node) ? this.#findLoop(node, waits) : null) ?? this.#open(canLoop(node));
+    const group = this.#findConv(node, waits) ?? this.#findLoop(node, waits) ?? this.#open(node);
     group.nodes.push(node);
     for (const other of waits) if (other !== group) group.after.add(other);
-    for (const { value } of node.reads) this.#accessOf(value).readers.add(group);
+    for (const { value } of this.#patterns.readsOf(node)) this.#accessOf(value).readers.add(group);
     if (node.op === null) {
       const access = this.#accessOf(node.target.value);
       access.writer = group;
@@ -83,16 +77,24 @@ class Fuser {
     return access;
   }
 
-  #open(isLoop: boolean): Group {
-    const group: Group = { nodes: [], isLoop, after: new Set() };
+  #open(node: GraphNode): Group {
+    const kind = canLoop(node) ? 'loop' : this.#patterns.kindOf(node);
+    const group: Group = { kind, nodes: [], after: new Set() };
     this.groups.push(group);
+    return group;
+  }
+
+  /** The convolution or pooling whose result `node` goes on with. */
+  #findConv(node: GraphNode, waits: ReadonlySet<Group>): Group | null {
+    const group = [...waits].find((other) => this.#patterns.continues(node, other));
+    if (group === undefined || [...waits].some((other) => other !== group && dependsOn(other, group))) return null;
     return group;
   }
 
   /** The groups that must have run before `node`: those that wrote what it reads, and touched what it overwrites. */
   #waitsOf(node: GraphNode): Set<Group> {
     const waits = new Set<Group>();
-    for (const { value } of node.reads) {
+    for (const { value } of this.#patterns.readsOf(node)) {
       const { writer } = this.#accessOf(value);
       if (writer !== null) waits.add(writer);
     }
@@ -106,7 +108,8 @@ class Fuser {
 
   /** A loop that `node` can join; first those that it waits for, newest first. */
   #findLoop(node: GraphNode, waits: ReadonlySet<Group>): Group | null {
-    const candidates = [...waits].filter((group) => group.isLoop).reverse();
+    if (!canLoop(node)) return null;
+    const candidates = [...waits].filter((group) => group.kind === 'loop').reverse();
     return candidates.find((group) => this.#fits(node, group) && ![...waits].some((other) => other !== group && dependsOn(other, group))) ?? null;
   }
 
@@ -189,9 +192,9 @@ function dependsOn(group: Group, other: Group): boolean {
 }
 
 /** The operations of a graph in groups, in an order in which they can run. */
-export function fuse(graph: Graph, canFuse: boolean = true): Group[] {
-  if (!canFuse) return graph.nodes.map((node) => ({ nodes: [node], isLoop: false, after: new Set() }));
-  const fuser = new Fuser();
+export function fuse(graph: Graph, patterns: Patterns, canFuse: boolean): Group[] {
+  if (!canFuse) return graph.nodes.map((node) => ({ kind: 'single', nodes: [node], after: new Set() }));
+  const fuser = new Fuser(patterns);
   for (const node of graph.nodes) fuser.add(node);
   // In the order of their first operations, as far as they need not wait.
   const done = new Set<Group>();

@@ -65,6 +65,11 @@ export function nameOf(node: GraphNode): string {
   return node.op?.name ?? 'assign';
 }
 
+/** Whether a view shows a value's elements all and in order. */
+export function isWhole(view: View): boolean {
+  return view.offset === 0 && isDense(view) && sizeOf(view.shape) === view.value.size;
+}
+
 /** All values of a graph, in order of first use. */
 export function valuesOf(graph: Graph): Value[] {
   const found = new Set<Value>(graph.inputs);

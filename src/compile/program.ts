@@ -2,19 +2,26 @@
 
 import { kernels } from '../kernels/index.ts';
 import type { FloatArray, Strided } from '../kernels/types.ts';
-import { loopFunctions, loopKey } from '../kernels/wasm/loops.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { NumberArray, Tensor } from '../tensor/tensor.ts';
-import { fuse, type Group } from './fuse.ts';
-import { type Graph, type GraphNode, nameOf, printGraph, resultsOf, type Value, valuesOf, type View } from './graph.ts';
-import { planLoop } from './loop.ts';
+import { fuse } from './fuse.ts';
+import type { Group } from './group.ts';
+import { type Graph, printGraph, resultsOf, type Value, valuesOf, type View } from './graph.ts';
 import { type ProgramMemory, programMemory, type Region } from './memory.ts';
 import { mergeCommonSubexpressions } from './passes/common.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
+import { moveReluBehindPooling } from './passes/pooling.ts';
 import { simplify } from './passes/simplify.ts';
+import { Patterns } from './patterns.ts';
 import { elementBytes, lifetimesOf, type MemoryPlan, planMemory } from './plan.ts';
+import { convStep } from './steps/conv.ts';
+import { loopStep } from './steps/loop.ts';
+import { type LoopPlan, planLoop } from './steps/loop-plan.ts';
+import { poolStep, unpoolStep } from './steps/pool.ts';
+import { singleStep } from './steps/single.ts';
+import type { Step, StepContext } from './steps/step.ts';
 
 /** The passes in order; each gives an equivalent graph. */
 export const passes: readonly ((graph: Graph) => Graph)[] = [
@@ -22,50 +29,58 @@ export const passes: readonly ((graph: Graph) => Graph)[] = [
   mergeCommonSubexpressions,
   simplify,
   mergeCommonSubexpressions,
+  moveReluBehindPooling,
   removeDeadCode,
 ];
 
-/** One thing to do in each run. */
-interface Step {
-  readonly name: string;
-  run(): void;
-}
-
 /** A graph that can be run. */
-export class Program {
+export class Program implements StepContext {
   readonly graph: Graph;
   readonly plan: MemoryPlan;
-  readonly #memory: ProgramMemory = programMemory();
+  readonly memory: ProgramMemory = programMemory();
   readonly #arena: Region;
+  readonly #own: Region[] = [];
   readonly #constants = new Map<Value, Region>();
-  readonly #groups: readonly Group[];
+  readonly #needed: ReadonlySet<Value>;
   readonly #steps: readonly Step[];
   readonly #ownGrads = new Map<Tensor, Tensor>();
+  readonly #buffers = new Map<Value, FloatArray>();
 
   constructor(traced: Graph) {
     this.graph = passes.reduce((graph, pass) => pass(graph), traced);
-    const isFused = this.#memory.hasKernels;
-    this.#groups = fuse(this.graph, isFused);
-    const needed = this.#neededValues();
-    const plans = this.#groups.map((group) => (group.isLoop ? planLoop(group, (value) => needed.has(value)) : null));
-    const accesses = this.#groups.map((group, i) => {
-      const plan = plans[i];
-      const views = plan ? [...plan.reads, ...plan.stores, ...plan.sums] : group.nodes.flatMap((node) => [...node.reads, node.target]);
-      return { values: views.map((view) => view.value) };
+    const canFuse = this.memory.hasKernels;
+    const patterns = new Patterns(this.graph);
+    const groups = fuse(this.graph, patterns, canFuse);
+    this.#needed = neededValues(this.graph, groups, patterns);
+    const loops = new Map(groups.flatMap((group) => (group.kind === 'loop' ? [[group, planLoop(group, (value) => this.isNeeded(value))]] : [])));
+    const accesses = groups.map((group) => {
+      const loop = loops.get(group);
+      const views = loop ? [...loop.reads, ...loop.stores, ...loop.sums] : group.nodes.flatMap((node) => [...patterns.readsOf(node), node.target]);
+      return { values: views.map((view) => view.value).filter((value) => !isInner(value, group, this.#needed)) };
     });
     this.plan = planMemory(lifetimesOf(this.graph, accesses));
-    this.#arena = this.#memory.region(this.plan.bytes, this);
-    if (isFused) this.#placeConstants();
-    this.#steps = this.#groups.map((group, i) => {
-      const plan = plans[i];
-      return plan ? this.#loopStep(plan, group) : this.#nodeStep(group.nodes[0]!);
-    });
+    this.#arena = this.memory.region(this.plan.bytes, this);
+    if (canFuse) this.#placeConstants();
+    this.#steps = groups.map((group) => this.#step(group, loops.get(group), patterns));
+  }
+
+  #step(group: Group, loop: LoopPlan | undefined, patterns: Patterns): Step {
+    const node = group.nodes[0]!;
+    if (loop !== undefined) return loopStep(loop, group, this);
+    if (group.kind === 'pool') return poolStep(group, this);
+    if (group.kind === 'conv') {
+      const spread = patterns.spreadBehind(node);
+      const pool = spread && patterns.isAbsorbed(spread) ? patterns.poolingOf(spread) : null;
+      return convStep(group, spread && pool ? { node: spread, pool } : null, this);
+    }
+    const pool = this.memory.hasKernels ? patterns.poolingOf(node) : null;
+    return pool ? unpoolStep(node, pool, this) : singleStep(node, this);
   }
 
   /** Runs on `inputs` (tensors, or plain numbers for one axis) and gives the outputs as tensors of their own. */
   run(inputs: readonly (Tensor | NumberArray)[]): Tensor[] {
     for (const [i, input] of inputs.entries()) {
-      const target = this.#buffer(this.graph.inputs[i]!);
+      const target = this.buffer(this.graph.inputs[i]!);
       if (ArrayBuffer.isView(input)) target.set(input);
       else kernels().copy(input, target);
     }
@@ -78,7 +93,7 @@ export class Program {
   /** Gives the memory back. The program must not be run again. */
   dispose(): void {
     this.#arena.free();
-    for (const region of this.#constants.values()) region.free();
+    for (const region of this.#own) region.free();
   }
 
   /** The program's steps and its memory, as text. */
@@ -88,23 +103,10 @@ export class Program {
     return `${printGraph(this.graph)}\nsteps\n${steps.join('\n')}\narena: ${bytes} bytes, of which ${floor} live at one time`;
   }
 
-  /** The values that are read by another group than the one that makes them. */
-  #neededValues(): Set<Value> {
-    const needed = new Set<Value>(resultsOf(this.graph).map((view) => view.value));
-    const maker = new Map<Value, Group>();
-    for (const group of this.#groups) for (const node of group.nodes) maker.set(node.target.value, group);
-    for (const group of this.#groups) {
-      for (const node of group.nodes) {
-        for (const { value } of node.reads) if (maker.get(value) !== group) needed.add(value);
-      }
-    }
-    return needed;
-  }
-
   #placeConstants(): void {
     for (const value of valuesOf(this.graph)) {
       if (value.source.kind !== 'constant') continue;
-      const region = this.#memory.region(value.size * elementBytes(value.dtype), this);
+      const region = this.#region(value.size * elementBytes(value.dtype));
       region.view(value.dtype, 0, value.size).set(value.source.data);
       this.#constants.set(value, region);
     }
@@ -116,7 +118,7 @@ export class Program {
       const own = this.#ownGrads.get(tensor);
       if (view === null) tensor.grad = null;
       else if (own !== undefined && (tensor.grad === own || tensor.grad === null)) {
-        kernels().copy(this.#operand(view), own.data);
+        kernels().copy(this.operand(view), own.data);
         own.storage.version++;
         tensor.grad = own;
       } else {
@@ -129,67 +131,34 @@ export class Program {
 
   #copyOut(view: View): Tensor {
     const data = allocate(view.value.dtype, sizeOf(view.shape));
-    kernels().copy(this.#operand(view), data);
+    kernels().copy(this.operand(view), data);
     return fromStorage(data, view.shape);
   }
 
-  #loopStep(plan: NonNullable<ReturnType<typeof planLoop>>, group: Group): Step {
-    const kernel = this.#memory.kernel(loopKey(plan.kernel), () => loopFunctions(plan.kernel));
-    const views = [...plan.reads, ...plan.stores, ...plan.sums];
-    const run = kernel.run!;
-    const slots = views.flatMap((view, i) => (view.value.source.kind === 'slot' ? [{ view, i }] : []));
-    const args = views.map((view) => (view.value.source.kind === 'slot' ? 0 : this.#address(view)));
-    const sums = plan.sumsInMemory ? plan.sums.map((view) => view.value) : [];
-    const written = plan.stores.flatMap(({ value }) => (value.source.kind === 'state' ? [value.source.storage] : []));
-    return {
-      name: `loop of ${group.nodes.map(nameOf).join(', ')}`,
-      run: () => {
-        for (const { view, i } of slots) args[i] = this.#address(view);
-        for (const value of sums) this.#buffer(value).fill(0);
-        run(...args);
-        for (const storage of written) storage.version++;
-      },
-    };
+  isNeeded(value: Value): boolean {
+    return this.#needed.has(value);
   }
 
-  #nodeStep(node: GraphNode): Step {
-    const reads = node.reads.map((view) => this.#operand(view));
-    const { op, attrs } = node;
-    if (op === null) {
-      const target = this.#operand(node.target);
-      const { source: home } = node.target.value;
-      return {
-        name: nameOf(node),
-        run() {
-          const [source] = reads as [Strided];
-          const isShared = source.data.buffer === target.data.buffer;
-          const value = isShared ? { ...source, data: source.data.slice() } : source;
-          kernels().assign(target, value);
-          if (home.kind === 'state') home.storage.version++;
-        },
-      };
-    }
-    const { value } = node.target;
-    const out = { shape: node.target.shape, dtype: value.dtype };
-    return {
-      name: nameOf(node),
-      run: () => {
-        const y = this.#buffer(value);
-        y.fill(0);
-        op.compute(reads, attrs, out, y);
-      },
-    };
+  scratch(floats: number): Region {
+    const region = this.#region(4 * floats);
+    region.view('float32', 0, floats).fill(0);
+    return region;
   }
 
-  /** The heap address of a view's first element. */
-  #address(view: View): number {
+  #region(bytes: number): Region {
+    const region = this.memory.region(bytes, this);
+    this.#own.push(region);
+    return region;
+  }
+
+  address(view: View): number {
     const { value, offset } = view;
     const bytes = elementBytes(value.dtype);
     switch (value.source.kind) {
       case 'state':
-        return this.#memory.home(value.source.storage, value.dtype) + bytes * offset;
+        return this.memory.home(value.source.storage, value.dtype) + bytes * offset;
       case 'slot':
-        return this.#memory.home(value.source.tensor.grad!.storage, value.dtype) + bytes * offset;
+        return this.memory.home(value.source.tensor.grad!.storage, value.dtype) + bytes * offset;
       case 'constant':
         return this.#constants.get(value)!.address + bytes * offset;
       default:
@@ -197,8 +166,7 @@ export class Program {
     }
   }
 
-  /** What a kernel in TypeScript sees of a view. Arrays may move, so their data is looked up at each call. */
-  #operand(view: View): Strided {
+  operand(view: View): Strided {
     const { source } = view.value;
     const { shape, strides, offset } = view;
     const data = (): FloatArray => {
@@ -210,15 +178,13 @@ export class Program {
         case 'constant':
           return source.data;
         default:
-          return this.#buffer(view.value);
+          return this.buffer(view.value);
       }
     };
     return { get data() { return data(); }, shape, strides, offset };
   }
 
-  /** The place of an input or a temporary in the arena. */
-  readonly #buffers = new Map<Value, FloatArray>();
-  #buffer(value: Value): FloatArray {
+  buffer(value: Value): FloatArray {
     const known = this.#buffers.get(value);
     if (known !== undefined && (known.length > 0 || value.size === 0)) return known;
     const at = this.plan.offsets.get(value);
@@ -226,4 +192,22 @@ export class Program {
     this.#buffers.set(value, buffer);
     return buffer;
   }
+}
+
+/** The values that are read by another group than the one that makes them, or after the call. */
+function neededValues(graph: Graph, groups: readonly Group[], patterns: Patterns): Set<Value> {
+  const needed = new Set<Value>(resultsOf(graph).map((view) => view.value));
+  const maker = new Map<Value, Group>();
+  for (const group of groups) for (const node of group.nodes) maker.set(node.target.value, group);
+  for (const group of groups) {
+    for (const node of group.nodes) {
+      for (const { value } of patterns.readsOf(node)) if (maker.get(value) !== group) needed.add(value);
+    }
+  }
+  return needed;
+}
+
+/** Whether a value comes and goes within a group, so that it needs no place. */
+function isInner(value: Value, group: Group, needed: ReadonlySet<Value>): boolean {
+  return !needed.has(value) && group.nodes.length > 1 && group.nodes.some((node) => node.op !== null && node.target.value === value);
 }

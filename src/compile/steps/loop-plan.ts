@@ -1,11 +1,12 @@
 /** From a group of elementwise operations to the kernel of one loop. */
 
-import { features } from '../kernels/wasm/features.ts';
-import type { LoopKernel, LoopTarget, LoopValue } from '../kernels/wasm/loops.ts';
-import { sizeOf } from '../tensor/shape.ts';
-import { commonShape, type Group, isWhole } from './fuse.ts';
-import { type GraphNode, nameOf, type Value, type View } from './graph.ts';
-import { uniformValue } from './passes/simplify.ts';
+import { features } from '../../kernels/wasm/features.ts';
+import type { LoopKernel, LoopTarget, LoopValue } from '../../kernels/wasm/loops.ts';
+import { sizeOf } from '../../tensor/shape.ts';
+import { commonShape } from '../fuse.ts';
+import type { Group } from '../group.ts';
+import { type GraphNode, isWhole, nameOf, type Value, type View } from '../graph.ts';
+import { uniformValue } from '../passes/simplify.ts';
 
 /** A loop's kernel, and the views whose addresses it is called with: what it reads, stores and sums. */
 export interface LoopPlan {
@@ -107,12 +108,11 @@ class LoopBuilder {
     return this.#push({ name: name as 'add', args });
   }
 
-  /** Powers as multiplications and roots (see `simplePowers`). */
+  /** Powers as multiplications (see `simplePowers`). */
   #power(x: number, exponent: number): number {
     if (exponent === 2) return this.#push({ name: 'square', args: [x] });
     if (exponent === 3) return this.#push({ name: 'mul', args: [this.#push({ name: 'square', args: [x] }), x] });
-    if (exponent === 0.5) return this.#push({ name: 'sqrt', args: [x] });
-    return this.#push({ name: exponent === -0.5 ? 'rsqrt' : 'reciprocal', args: [x] });
+    return this.#push({ name: 'reciprocal', args: [x] });
   }
 }
 

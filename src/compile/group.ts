@@ -1,0 +1,12 @@
+/** Groups of operations that run as one step. */
+
+import type { GraphNode } from './graph.ts';
+
+/** Operations that run together. */
+export interface Group {
+  /** One loop; a convolution, perhaps with bias and max pooling behind it; a max pooling; or one operation alone. */
+  readonly kind: 'loop' | 'conv' | 'pool' | 'single';
+  readonly nodes: GraphNode[];
+  /** The groups that must have run before. */
+  readonly after: Set<Group>;
+}

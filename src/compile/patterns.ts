@@ -1,0 +1,132 @@
+/**
+ * What can be fused with a convolution: its bias and a max pooling behind it, and, in its gradients, the way back
+ * through a max pooling before it.
+ *
+ *   forward     conv → add bias → maxPoolIndices, gather            one group: only pooled values go to memory
+ *   backward    scatterAdd by those indices → convWeightGrad, convInputGrad
+ *               each spreads the pooled gradient itself, so that the large gradient never goes to memory
+ */
+
+import type { ConvGeometry, PoolGeometry } from '../kernels/types.ts';
+import { isDense, sameShape } from '../tensor/shape.ts';
+import { type Graph, type GraphNode, isWhole, nameOf, resultsOf, type Value, type View } from './graph.ts';
+import type { Group } from './group.ts';
+import { uniformValue } from './passes/simplify.ts';
+
+/** The attributes of a convolution's operations. */
+export interface ConvAttrs {
+  readonly geometry: ConvGeometry;
+  readonly shape: readonly number[];
+}
+
+/** The attributes of `maxPoolIndices`. */
+export interface PoolAttrs {
+  readonly geometry: PoolGeometry;
+  readonly shape: readonly number[];
+}
+
+const gradientNames = ['convWeightGrad', 'convInputGrad'];
+
+/** Which operations of a graph go together. */
+export class Patterns {
+  readonly #uses = new Map<Value, GraphNode[]>();
+  readonly #makers = new Map<Value, GraphNode>();
+  readonly #results: ReadonlySet<Value>;
+
+  constructor(graph: Graph) {
+    this.#results = new Set(resultsOf(graph).map((view) => view.value));
+    for (const node of graph.nodes) {
+      if (node.op !== null) this.#makers.set(node.target.value, node);
+      for (const { value } of node.reads) this.#uses.set(value, [...(this.#uses.get(value) ?? []), node]);
+    }
+  }
+
+  /** What a group that begins with `node` is. */
+  kindOf(node: GraphNode): Group['kind'] {
+    if (node.target.value.dtype !== 'float32' || node.reads.some((view) => view.value.source.kind === 'slot')) return 'single';
+    const name = nameOf(node);
+    const isDenseRead = node.reads.every(isDense);
+    if (name === 'conv' || gradientNames.includes(name)) return isDenseRead && node.target.value.size > 0 ? 'conv' : 'single';
+    return name === 'maxPoolIndices' && isDenseRead && isPlainPool(node) ? 'pool' : 'single';
+  }
+
+  /** Whether `node` goes on with what `group` computes. */
+  continues(node: GraphNode, group: Group): boolean {
+    const first = group.nodes[0]!;
+    const last = group.nodes.at(-1)!;
+    if (group.kind === 'conv') {
+      if (nameOf(first) !== 'conv') return false;
+      if (nameOf(last) === 'conv') {
+        if (nameOf(node) === 'add' && this.#isBias(node, last)) return true;
+        return this.#isPoolOf(node, last.target.value);
+      }
+      if (nameOf(last) === 'add') return this.#isPoolOf(node, last.target.value);
+    }
+    if (nameOf(last) !== 'maxPoolIndices' || (group.kind !== 'pool' && group.kind !== 'conv')) return false;
+    return this.isGatherOf(node, last);
+  }
+
+  /** Whether `node` adds a number per channel to the result of `conv`, which nothing else reads. */
+  #isBias(node: GraphNode, conv: GraphNode): boolean {
+    const [y, bias] = node.reads as [View, View];
+    if (y.value !== conv.target.value || !isWhole(y) || this.#uses.get(y.value)?.length !== 1 || this.#results.has(y.value)) return false;
+    return sameShape(y.shape, conv.target.shape) && bias.strides.every((stride, axis) => (axis === 1 ? stride === 1 || bias.shape[1] === 1 : stride === 0 || bias.shape[axis] === 1));
+  }
+
+  #isPoolOf(node: GraphNode, value: Value): boolean {
+    const [x] = node.reads;
+    return nameOf(node) === 'maxPoolIndices' && isPlainPool(node) && x!.value === value && isWhole(x!);
+  }
+
+  /** Whether `node` reads the maxima of the pooling whose positions `pool` finds. */
+  isGatherOf(node: GraphNode, pool: GraphNode): boolean {
+    const [x, index] = node.reads;
+    if (nameOf(node) !== 'gather' || node.attrs !== 2 || index!.value !== pool.target.value) return false;
+    return x!.value === pool.reads[0]!.value && x!.offset === pool.reads[0]!.offset && isDense(x!) && isWhole(index!);
+  }
+
+  /** The pooling on the way back through which `node` spreads a gradient: zeros with a gradient added at its positions. */
+  poolingOf(node: GraphNode): GraphNode | null {
+    if (nameOf(node) !== 'scatterAdd' || node.attrs !== 2 || node.target.value.dtype !== 'float32') return null;
+    const [base, index, g] = node.reads as [View, View, View];
+    if (uniformValue(base) !== 0 || !isWhole(index) || !isDense(g)) return null;
+    const pool = this.#makers.get(index.value);
+    if (pool === undefined || nameOf(pool) !== 'maxPoolIndices' || !isPlainPool(pool)) return null;
+    const { kernel, stride } = (pool.attrs as PoolAttrs).geometry;
+    return kernel.every((length, axis) => length <= stride[axis]!) ? pool : null;
+  }
+
+  /** The spreading that a convolution's gradient does itself, if its gradient comes out of one. */
+  spreadBehind(node: GraphNode): GraphNode | null {
+    if (!gradientNames.includes(nameOf(node))) return null;
+    const view = node.reads[nameOf(node) === 'convWeightGrad' ? 1 : 0]!;
+    const maker = this.#makers.get(view.value);
+    return maker !== undefined && isWhole(view) && this.poolingOf(maker) !== null ? maker : null;
+  }
+
+  /** Whether all who read the result of `node` compute it themselves. */
+  isAbsorbed(node: GraphNode): boolean {
+    if (this.poolingOf(node) === null || this.#results.has(node.target.value)) return false;
+    const uses = this.#uses.get(node.target.value) ?? [];
+    return uses.every((use) => this.kindOf(use) === 'conv' && this.spreadBehind(use) === node && use.reads.filter((view) => view.value === node.target.value).length === 1);
+  }
+
+  /** What `node` reads, counting what it computes itself. */
+  readsOf(node: GraphNode): readonly View[] {
+    const spread = this.spreadBehind(node);
+    if (spread === null || !this.isAbsorbed(spread)) return node.reads;
+    return node.reads.flatMap((view) => (view.value === spread.target.value ? spread.reads.slice(1) : [view]));
+  }
+}
+
+/** Whether windows lie within the input: no padding, no dilation, none that hangs over. */
+function isPlainPool(node: GraphNode): boolean {
+  if (node.target.value.dtype !== 'float32' || node.target.value.size === 0) return false;
+  const { geometry, shape } = node.attrs as PoolAttrs;
+  const { kernel, stride, dilation, before } = geometry;
+  const size = node.reads[0]!.shape.slice(2);
+  return kernel.every(
+    (length, axis) =>
+      dilation[axis] === 1 && before[axis] === 0 && (shape[axis + 2]! - 1) * stride[axis]! + length <= size[axis]!,
+  );
+}
