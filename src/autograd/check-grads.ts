@@ -50,6 +50,8 @@ export function checkGrads(
   const eps = checkNumber('checkGrads', 'eps', options.eps ?? 1e-5, Number.MIN_VALUE, 1);
   const tolerance = checkNumber('checkGrads', 'tolerance', options.tolerance ?? 1e-6, 0, 1);
   const generator = new Generator(checkInteger('checkGrads', 'seed', options.seed ?? 0));
+  if (!Array.isArray(inputs))
+    throw new OptionError(`checkGrads: inputs must be a list of tensors, but are ${show(inputs)}`);
   for (const x of inputs) {
     if (!(x instanceof Tensor)) throw new OptionError(`checkGrads: inputs must be tensors, but one is ${show(x)}`);
   }

@@ -3,6 +3,7 @@
 import { checkChoice, checkKeys, checkNumber } from '../tensor/options.ts';
 import { checkAxis } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { checkTensor } from './check.ts';
 import { add, clamp, div, erf, exp, expm1, gt, log, logOnePlusExp, minimum, mul, pow, sigmoid, sub, tanh, where } from './elementwise.ts';
 import { sum } from './expand.ts';
 import { finiteMax } from './reduce.ts';
@@ -52,6 +53,7 @@ export function hardswish(x: Tensor): Tensor {
 
 /** exp(x) divided by its sum along `axis`, shifted so that nothing overflows. */
 export function softmax(x: Tensor, axis: number): Tensor {
+  checkTensor('softmax', 'x', x);
   const axes = x.rank === 0 ? [] : [checkAxis('softmax', axis, x.rank)];
   if (x.size === 0) return exp(x);
   const powers = exp(sub(x, finiteMax(x, axes)));
@@ -60,6 +62,7 @@ export function softmax(x: Tensor, axis: number): Tensor {
 
 /** The logarithm of `softmax`, exact for large logits. */
 export function logSoftmax(x: Tensor, axis: number): Tensor {
+  checkTensor('logSoftmax', 'x', x);
   const axes = x.rank === 0 ? [] : [checkAxis('logSoftmax', axis, x.rank)];
   if (x.size === 0) return exp(x);
   const shifted = sub(x, finiteMax(x, axes));

@@ -11,6 +11,7 @@ import { tensor } from '../tensor/creation.ts';
 import { show } from '../tensor/options.ts';
 import { showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { checkTensor } from './check.ts';
 import { div, where } from './elementwise.ts';
 import { sum } from './expand.ts';
 import { indexSelect } from './indexing.ts';
@@ -26,6 +27,7 @@ const averages = [avgPool1d, avgPool2d, avgPool3d] as const;
 const maxima = [maxPool1d, maxPool2d, maxPool3d] as const;
 
 function sizesOf(operation: string, rank: number, x: Tensor, outputSize: OutputSize): number[] {
+  checkTensor(operation, 'x', x);
   if (x.rank !== rank + 2 || x.shape.slice(2).includes(0)) {
     throw new ShapeError(
       `${operation}: x must be [N, C, ${['L', 'H, W', 'D, H, W'][rank - 1]}] with at least one element on the last, but is ${showShape(x.shape)}`,

@@ -9,11 +9,12 @@ import { checkChoice, checkKeys, checkNumber, show } from '../tensor/options.ts'
 import { type Shape, sameShape, showShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { logSoftmax } from './activations.ts';
+import { checkTensor } from './check.ts';
 import { add, div, mul, ne, relu, square, sub, where } from './elementwise.ts';
 import { sum } from './expand.ts';
 import { gather } from './indexing.ts';
 import { checkLabels, type Labels, labelTensor, oneHotOf } from './labels.ts';
-import { checkSameDType, checkTensor, type LossOptions, type Reduction, reduceLoss, reductionOf } from './reduction.ts';
+import { checkSameDType, type LossOptions, type Reduction, reduceLoss, reductionOf } from './reduction.ts';
 import { flatten, reshape, squeeze, unsqueeze } from './views.ts';
 
 /** Options of `nllLoss`. */

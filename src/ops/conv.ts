@@ -21,6 +21,7 @@ import { checkChoice, checkInteger, checkKeys } from '../tensor/options.ts';
 import { type Shape, showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
+import { checkTensor } from './check.ts';
 import { add } from './elementwise.ts';
 import type { ComputeOp } from './op.ts';
 import { type PaddingMode, pad, paddingModes } from './pad.ts';
@@ -119,6 +120,8 @@ function convolve(operation: string, rank: number, x: Tensor, w: Tensor, options
 }
 
 function checkRanks(operation: string, rank: number, x: Tensor, w: Tensor): void {
+  checkTensor(operation, 'x', x);
+  checkTensor(operation, 'weight', w);
   if (x.rank !== rank + 2 || w.rank !== rank + 2) {
     const axes = ['L', 'H, W', 'D, H, W'][rank - 1];
     throw new ShapeError(
@@ -142,6 +145,7 @@ function checkChannels(operation: string, x: Tensor, w: Tensor, groups: number):
 
 function withBias(operation: string, y: Tensor, bias: Tensor | null): Tensor {
   if (bias === null) return y;
+  checkTensor(operation, 'bias', bias);
   if (bias.rank !== 1 || bias.shape[0] !== y.shape[1]) {
     throw new ShapeError(`${operation}: bias ${showShape(bias.shape)} must have one number for each of the ${y.shape[1]} output channels`);
   }

@@ -2,9 +2,11 @@
 
 import { ShapeError } from '../errors.ts';
 import { kernels } from '../kernels/index.ts';
+import { show } from '../tensor/options.ts';
 import { checkAxes, sameShape, type Shape, showShape } from '../tensor/shape.ts';
 import type { Axes, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
+import { checkTensor } from './check.ts';
 import type { ComputeOp, ViewOp } from './op.ts';
 import { reshape } from './views.ts';
 
@@ -26,6 +28,8 @@ export function expandTo(x: Tensor, shape: Shape): Tensor {
 
 /** Axes of size 1 repeated without a copy, and new axes in front; -1 keeps a size. */
 export function expand(x: Tensor, shape: readonly number[]): Tensor {
+  checkTensor('expand', 'x', x);
+  if (!Array.isArray(shape)) throw new ShapeError(`expand: a shape is a list of sizes, but got ${show(shape)}`);
   const lead = shape.length - x.rank;
   const sizes = shape.map((length, axis) => (length === -1 && axis >= lead ? x.shape[axis - lead]! : length));
   const fits = lead >= 0 && x.shape.every((length, axis) => length === 1 || length === sizes[lead + axis]);
@@ -71,6 +75,7 @@ export function keptShape(shape: Shape, axes: readonly number[]): number[] {
  * ```
  */
 export function sum(x: Tensor, axes?: Axes, keepDims: boolean = false): Tensor {
+  checkTensor('sum', 'x', x);
   const chosen = checkAxes('sum', axes, x.rank);
   const total = sumOver(x, chosen);
   return keepDims ? reshape(total, keptShape(x.shape, chosen)) : total;

@@ -12,6 +12,7 @@ import { show } from '../tensor/options.ts';
 import { checkAxis, sameShape, type Shape, showShape } from '../tensor/shape.ts';
 import { type Indices, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
+import { checkTensor } from './check.ts';
 import { add, fullLike } from './elementwise.ts';
 import { expandTo } from './expand.ts';
 import type { ComputeOp, ViewOp } from './op.ts';
@@ -83,6 +84,7 @@ function nestedIndex(operation: string, index: Indices | readonly (readonly numb
  * @throws IndexError for an index outside of the axis.
  */
 export function gather(x: Tensor, axis: number, index: Indices): Tensor {
+  checkTensor('gather', 'x', x);
   const at = checkAxis('gather', axis, x.rank);
   const positions = nestedIndex('gather', index, x);
   const narrowed = narrowTo('gather', x, at, positions);
@@ -105,6 +107,7 @@ function narrowTo(operation: string, x: Tensor, axis: number, index: Tensor): Te
  * is left out), and x longer than `index` on the other axes (the rest stays).
  */
 export function scatterAdd(x: Tensor, axis: number, index: Indices, src: Tensor): Tensor {
+  checkTensor('scatterAdd', 'x', x);
   const at = checkAxis('scatterAdd', axis, x.rank);
   const positions = nestedIndex('scatterAdd', index, x);
   const { shape } = positions;
@@ -130,6 +133,7 @@ function rowIndex(rows: Tensor, axis: number, shape: Shape): Tensor {
 
 /** The entries of `axis` that `index` lists, in its order; an entry may come up several times. */
 export function indexSelect(x: Tensor, axis: number, index: Indices): Tensor {
+  checkTensor('indexSelect', 'x', x);
   const at = checkAxis('indexSelect', axis, x.rank);
   const rows = nestedIndex('indexSelect', index, x);
   if (rows.rank > 1) throw new ShapeError(`indexSelect: index must be a list, but has shape ${showShape(rows.shape)}`);
@@ -167,6 +171,7 @@ const unfoldOp: ViewOp<{ readonly axis: number; readonly size: number; readonly 
 
 /** Windows of `size` along `axis`, `step` apart, as a new last axis; windows may overlap, and nothing is copied. */
 export function unfold(x: Tensor, axis: number, size: number, step: number): Tensor {
+  checkTensor('unfold', 'x', x);
   const at = checkAxis('unfold', axis, x.rank);
   if (!Number.isInteger(size) || !Number.isInteger(step) || size < 0 || size > x.shape[at]! || step < 1) {
     throw new ShapeError(`unfold: windows of ${size}, ${step} apart, do not fit axis ${axis} of shape ${showShape(x.shape)}`);
@@ -184,5 +189,6 @@ const cumsumOp: ComputeOp<number> = {
 
 /** The running sum along `axis`. */
 export function cumsum(x: Tensor, axis: number): Tensor {
+  checkTensor('cumsum', 'x', x);
   return x.rank === 0 ? x.clone() : apply(cumsumOp, [x], checkAxis('cumsum', axis, x.rank));
 }

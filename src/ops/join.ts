@@ -6,6 +6,7 @@ import { show } from '../tensor/options.ts';
 import { checkAxes, checkAxis, denseStrides, showShape } from '../tensor/shape.ts';
 import type { Axes, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
+import { checkTensor } from './check.ts';
 import type { ComputeOp } from './op.ts';
 import { flatten, narrow, reshape, unsqueeze } from './views.ts';
 
@@ -52,15 +53,19 @@ export function stack(list: readonly Tensor[], axis: number = 0): Tensor {
 }
 
 function checkList(operation: string, list: readonly Tensor[]): readonly Tensor[] {
-  if (Array.isArray(list) && list.length > 0) return list;
+  if (Array.isArray(list) && list.length > 0) {
+    for (const x of list) checkTensor(operation, 'each entry of the list', x);
+    return list;
+  }
   throw new DTypeError(`${operation}: expected a list of at least one tensor, but got ${show(list)}`);
 }
 
 /** Parts of `axis`, as views: all of one size (the last may be shorter), or of the listed sizes, which fill the axis. */
 export function split(x: Tensor, sizes: number | readonly number[], axis: number = 0): Tensor[] {
+  checkTensor('split', 'x', x);
   const at = checkAxis('split', axis, x.rank);
   const length = x.shape[at]!;
-  const list = typeof sizes === 'number' ? evenSizes(sizes, length) : sizes;
+  const list = Array.isArray(sizes) ? (sizes as readonly number[]) : evenSizes(sizes as number, length);
   const total = list.reduce((sum, size) => sum + size, 0);
   if (total !== length || !list.every((size) => Number.isInteger(size) && size >= 0)) {
     throw new ShapeError(`split: sizes ${show(sizes)} do not fill axis ${at} of shape ${showShape(x.shape)}`);
@@ -83,7 +88,8 @@ function evenSizes(size: number, length: number): number[] {
 
 /** Elements moved along `axes` by `shifts`, coming back in at the other end; without axes, of the flattened tensor. */
 export function roll(x: Tensor, shifts: number | readonly number[], axes?: Axes): Tensor {
-  const steps = typeof shifts === 'number' ? [shifts] : shifts;
+  checkTensor('roll', 'x', x);
+  const steps = Array.isArray(shifts) ? (shifts as readonly number[]) : [shifts as number];
   if ((axes ?? null) === null) return reshape(roll(flatten(x), steps, 0), x.shape);
   const list = typeof axes === 'number' ? [axes] : (axes as readonly number[]);
   checkAxes('roll', [...new Set(list)], x.rank);

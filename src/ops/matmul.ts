@@ -12,6 +12,7 @@ import { checkKeys } from '../tensor/options.ts';
 import { broadcastShapes, showShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
+import { checkTensor } from './check.ts';
 import { add } from './elementwise.ts';
 import { expandTo } from './expand.ts';
 import type { ComputeOp } from './op.ts';
@@ -42,6 +43,8 @@ function product(a: Tensor, b: Tensor): Tensor {
  * ```
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
+  checkTensor('matmul', 'a', a);
+  checkTensor('matmul', 'b', b);
   const [rows, columns] = [a.rank === 1 ? unsqueeze(a, 0) : a, b.rank === 1 ? unsqueeze(b, 1) : b];
   if (a.rank === 0 || b.rank === 0 || rows.shape.at(-1) !== columns.shape.at(-2)) {
     throw new ShapeError(
@@ -70,6 +73,8 @@ function batched(a: Tensor, b: Tensor): Tensor {
  * @throws ShapeError if the sizes do not fit.
  */
 export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | null } = {}): Tensor {
+  checkTensor('linear', 'x', x);
+  checkTensor('linear', 'weight', weight);
   checkKeys('linear', options, ['bias']);
   const bias = options.bias ?? null;
   if (weight.rank !== 2 || x.rank === 0 || x.shape.at(-1) !== weight.shape[1]) {
@@ -77,6 +82,7 @@ export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | nul
       `linear: x ${showShape(x.shape)} must end in the ${weight.shape[1] ?? '?'} inputs of weight [out, in] ${showShape(weight.shape)}`,
     );
   }
+  if (bias) checkTensor('linear', 'bias', bias);
   if (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[0])) {
     throw new ShapeError(`linear: bias ${showShape(bias.shape)} must have the ${weight.shape[0]} outputs of weight ${showShape(weight.shape)}`);
   }

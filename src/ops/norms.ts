@@ -14,6 +14,7 @@ import { checkInteger, checkKeys, checkNumber, show } from '../tensor/options.ts
 import { type Shape, sameShape, showShape, sizeOf } from '../tensor/shape.ts';
 import { type Operand, Tensor } from '../tensor/tensor.ts';
 import { assign } from './apply.ts';
+import { checkTensor } from './check.ts';
 import { add, asTensor, mul, rsqrt, square, sub } from './elementwise.ts';
 import { mean } from './reduce.ts';
 import { detach, reshape } from './views.ts';
@@ -98,6 +99,7 @@ function alongChannels(x: Tensor): number[] {
  * ```
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
+  checkTensor('batchNorm', 'x', x);
   const name = 'batchNorm';
   checkKeys(name, options, ['weight', 'bias', 'runningMean', 'runningVar', 'training', 'momentum', 'eps']);
   const { training = false, momentum = 0.1 } = options;
@@ -157,6 +159,7 @@ function updateRunning(runningMean: Tensor, runningVar: Tensor, batch: Moments, 
  * @throws ShapeError if x does not end in `normalizedShape`, or weight or bias do not have it.
  */
 export function layerNorm(x: Tensor, normalizedShape: number | Shape, options: NormOptions = {}): Tensor {
+  checkTensor('layerNorm', 'x', x);
   checkKeys('layerNorm', options, ['weight', 'bias', 'eps']);
   const shape = typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape;
   const lead = Array.isArray(shape) ? x.rank - shape.length : -1;
@@ -179,6 +182,7 @@ export function layerNorm(x: Tensor, normalizedShape: number | Shape, options: N
  * @throws ShapeError if the channels cannot be split into so many groups.
  */
 export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}): Tensor {
+  checkTensor('groupNorm', 'x', x);
   checkKeys('groupNorm', options, ['weight', 'bias', 'eps']);
   checkInteger('groupNorm', 'groups', groups, 1);
   if (x.rank < 2) throw new ShapeError(`groupNorm: x must be [N, C] or [N, C, ...], but is ${showShape(x.shape)}`);
@@ -203,6 +207,7 @@ function inGroups(operation: string, x: Tensor, groups: number, options: NormOpt
  * @throws ShapeError if a channel has a single value.
  */
 export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
+  checkTensor('instanceNorm', 'x', x);
   checkKeys('instanceNorm', options, ['weight', 'bias', 'eps']);
   if (x.rank < 3 || sizeOf(x.shape.slice(2)) === 1) {
     throw new ShapeError(

@@ -6,6 +6,7 @@ import { checkChoice, checkKeys, checkNumber, show } from '../tensor/options.ts'
 import { denseStrides, type Shape, showShape } from '../tensor/shape.ts';
 import type { PadOptions, Pads, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
+import { checkTensor } from './check.ts';
 import { indexSelect } from './indexing.ts';
 import type { ComputeOp } from './op.ts';
 import { narrow, slice } from './views.ts';
@@ -50,6 +51,7 @@ const padOp: ComputeOp<PadAttrs> = {
  * ```
  */
 export function pad(x: Tensor, pads: Pads, options: PadOptions = {}): Tensor {
+  checkTensor('pad', 'x', x);
   checkKeys('pad', options, ['mode', 'value']);
   const mode = checkChoice('pad', 'mode', options.mode ?? 'constant', ['constant', 'reflect', 'replicate', 'circular']);
   const value = Number.isNaN(options.value) ? Number.NaN : checkNumber('pad', 'value', options.value ?? 0);

@@ -18,6 +18,7 @@ import { checkInteger, checkKeys } from '../tensor/options.ts';
 import { type Shape, showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
+import { checkTensor } from './check.ts';
 import { div, lt, maximum, mul, where } from './elementwise.ts';
 import { gather } from './indexing.ts';
 import type { ComputeOp } from './op.ts';
@@ -87,6 +88,7 @@ interface Windows extends PoolAttrs {
 
 /** The geometry of a pooling, and the shape of its result. */
 function windowsOf(operation: string, rank: number, x: Tensor, kernelSize: PerAxis, options: MaxPoolOptions): Windows {
+  checkTensor(operation, 'x', x);
   if (x.rank !== rank + 2) {
     throw new ShapeError(`${operation}: x must be [N, C, ${['L', 'H, W', 'D, H, W'][rank - 1]}], but is ${showShape(x.shape)}`);
   }

@@ -9,6 +9,7 @@ import { checkKeys, show } from '../tensor/options.ts';
 import { checkAxes, showShape, sizeOf } from '../tensor/shape.ts';
 import type { Axes, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
+import { checkTensor } from './check.ts';
 import { abs, add, div, eq, exp, fullLike, log, mul, ne, pow, sqrt, square, sub, where } from './elementwise.ts';
 import { keptShape, sum } from './expand.ts';
 import { gather } from './indexing.ts';
@@ -29,6 +30,7 @@ const extremes = { argMax: argExtreme('argMax'), argMin: argExtreme('argMin') };
 
 /** x with the reduced axes merged into one last axis, and the shape of the result with and without them. */
 function mergeAxes(operation: string, x: Tensor, axes: Axes): { merged: Tensor; shape: number[]; kept: number[] } {
+  checkTensor(operation, 'x', x);
   const reduced = checkAxes(operation, axes, x.rank);
   const rest = x.shape.map((_, axis) => axis).filter((axis) => !reduced.includes(axis));
   const shape = rest.map((axis) => x.shape[axis]!);
@@ -36,33 +38,34 @@ function mergeAxes(operation: string, x: Tensor, axes: Axes): { merged: Tensor; 
   return { merged: reshape(permute(x, [...rest, ...reduced]), [...shape, count]), shape, kept: keptShape(x.shape, reduced) };
 }
 
-function positions(name: 'argMax' | 'argMin', merged: Tensor, x: Tensor): Tensor {
+function positions(operation: string, name: 'argMax' | 'argMin', merged: Tensor, x: Tensor): Tensor {
   if (merged.shape.at(-1) === 0) {
-    throw new ShapeError(`${name}: there is no element to choose among; x is ${showShape(x.shape)}`);
+    throw new ShapeError(`${operation}: there is no element to choose among; x is ${showShape(x.shape)}`);
   }
   return apply(extremes[name], [merged], merged.rank - 1);
 }
 
 function position(name: 'argMax' | 'argMin', x: Tensor, axes: Axes, keepDims: boolean): Tensor {
   const { merged, kept } = mergeAxes(name, x, axes);
-  const found = positions(name, merged, x);
+  const found = positions(name, name, merged, x);
   return keepDims ? reshape(found, kept) : found;
 }
 
-function extreme(name: 'argMax' | 'argMin', x: Tensor, axes: Axes, keepDims: boolean): Tensor {
-  const { merged, shape, kept } = mergeAxes(name, x, axes);
-  const found = gather(merged, merged.rank - 1, unsqueeze(positions(name, merged, x), -1));
+function extreme(operation: 'max' | 'min', x: Tensor, axes: Axes, keepDims: boolean): Tensor {
+  const { merged, shape, kept } = mergeAxes(operation, x, axes);
+  const at = positions(operation, operation === 'max' ? 'argMax' : 'argMin', merged, x);
+  const found = gather(merged, merged.rank - 1, unsqueeze(at, -1));
   return reshape(found, keepDims ? kept : shape);
 }
 
 /** The largest element over `axes` (default all), NaN if there is one; the gradient goes to the first. */
 export function max(x: Tensor, axes?: Axes, keepDims: boolean = false): Tensor {
-  return extreme('argMax', x, axes, keepDims);
+  return extreme('max', x, axes, keepDims);
 }
 
 /** The smallest element over `axes` (default all), NaN if there is one; the gradient goes to the first. */
 export function min(x: Tensor, axes?: Axes, keepDims: boolean = false): Tensor {
-  return extreme('argMin', x, axes, keepDims);
+  return extreme('min', x, axes, keepDims);
 }
 
 /** The index of the first largest element along an axis; over several (default all) the index into them flattened. */
@@ -76,24 +79,28 @@ export function argMin(x: Tensor, axis?: Axes, keepDims: boolean = false): Tenso
 }
 
 /** How many elements of `x` go into each element of a reduction. */
-function countOf(x: Tensor, axes: Axes): number {
-  return sizeOf(checkAxes('mean', axes, x.rank).map((axis) => x.shape[axis]!));
+function countOf(x: Tensor, axes: readonly number[]): number {
+  return sizeOf(axes.map((axis) => x.shape[axis]!));
 }
 
 /** The mean over `axes` (default all); of no elements, NaN. */
 export function mean(x: Tensor, axes?: Axes, keepDims: boolean = false): Tensor {
-  return div(sum(x, axes, keepDims), countOf(x, axes));
+  checkTensor('mean', 'x', x);
+  const chosen = checkAxes('mean', axes, x.rank);
+  return div(sum(x, chosen, keepDims), countOf(x, chosen));
 }
 
 /** The variance over `axes` (default all): the squared deviations from the mean, divided by n - `correction` (default 1). */
 export function variance(x: Tensor, axes?: Axes, keepDims: boolean = false, options: { correction?: number } = {}): Tensor {
+  checkTensor('variance', 'x', x);
   checkKeys('variance', options, ['correction']);
   const { correction = 1 } = options;
   if (typeof correction !== 'number') {
     throw new OptionError(`variance: correction must be a number, but is ${show(correction)}`);
   }
-  const squares = sum(square(sub(x, mean(x, axes, true))), axes, keepDims);
-  return div(squares, Math.max(0, countOf(x, axes) - correction));
+  const chosen = checkAxes('variance', axes, x.rank);
+  const squares = sum(square(sub(x, mean(x, chosen, true))), chosen, keepDims);
+  return div(squares, Math.max(0, countOf(x, chosen) - correction));
 }
 
 /** The square root of the variance; where that is 0, its gradient is 0. */
@@ -136,6 +143,7 @@ function joinFirst(first: Tensor, pairs: Tensor, axis: number): Tensor {
 
 /** log Σ exp(x) over `axes` (default all), shifted by the largest element so that nothing overflows. */
 export function logSumExp(x: Tensor, axes?: Axes, keepDims: boolean = false): Tensor {
+  checkTensor('logSumExp', 'x', x);
   const chosen = checkAxes('logSumExp', axes, x.rank);
   if (sizeOf(chosen.map((axis) => x.shape[axis]!)) === 0) return log(sum(x, chosen, keepDims));
   const shift = finiteMax(x, chosen);

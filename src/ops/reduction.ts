@@ -1,9 +1,10 @@
 /** What the losses share: how the losses of single elements become one number, and checks of what is compared. */
 
 import { DTypeError, ShapeError } from '../errors.ts';
-import { checkChoice, show } from '../tensor/options.ts';
+import { checkChoice } from '../tensor/options.ts';
 import { broadcastShapes, sameShape, showShape } from '../tensor/shape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { checkTensor } from './check.ts';
 import { sum } from './expand.ts';
 import { mean } from './reduce.ts';
 
@@ -36,12 +37,6 @@ export function checkPair(operation: string, prediction: Tensor, target: Tensor)
   throw new ShapeError(
     `${operation}: prediction ${showShape(prediction.shape)} and target ${showShape(target.shape)} must have one shape; reshape or expand one of them`,
   );
-}
-
-/** `x` is a tensor. */
-export function checkTensor(operation: string, name: string, x: unknown): asserts x is Tensor {
-  if (x instanceof Tensor) return;
-  throw new DTypeError(`${operation}: ${name} must be a tensor, but is ${show(x)}; make one with tensor(…)`);
 }
 
 /** `x` has the prediction's dtype. */

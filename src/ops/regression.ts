@@ -6,6 +6,7 @@ import { checkChoice, checkKeys, checkNumber, show } from '../tensor/options.ts'
 import { sameShape, showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
+import { checkTensor } from './check.ts';
 import {
   abs,
   add,
@@ -32,7 +33,6 @@ import {
   checkFactor,
   checkPair,
   checkSameDType,
-  checkTensor,
   type LossOptions,
   type Reduction,
   reduceLoss,

@@ -6,6 +6,7 @@ import { allocate } from '../tensor/dtype.ts';
 import { show } from '../tensor/options.ts';
 import { showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { checkTensor } from './check.ts';
 import { where } from './elementwise.ts';
 
 /** The lower triangle of the last two axes: zero where column - row exceeds `diagonal`. */
@@ -19,6 +20,7 @@ export function triu(x: Tensor, diagonal: number = 0): Tensor {
 }
 
 function mask(operation: string, x: Tensor, diagonal: number, keeps: (distance: number) => boolean): Tensor {
+  checkTensor(operation, 'x', x);
   if (x.rank < 2) throw new ShapeError(`${operation}: x must be a matrix or a batch of them, but is ${showShape(x.shape)}`);
   if (!Number.isInteger(diagonal)) throw new OptionError(`${operation}: diagonal must be a whole number, but is ${show(diagonal)}`);
   const [rows, columns] = [x.shape.at(-2)!, x.shape.at(-1)!];

@@ -20,6 +20,7 @@ import {
 } from '../tensor/shape.ts';
 import type { Axes, SliceSpec, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
+import { checkTensor } from './check.ts';
 import type { ComputeOp, ViewOp } from './op.ts';
 
 const reshapeOp: ViewOp<Shape> = {
@@ -37,17 +38,20 @@ const reshapeOp: ViewOp<Shape> = {
 
 /** The same elements in another shape (-1 for at most one size), as a view. @throws ShapeError if only a copy will do. */
 export function view(x: Tensor, shape: number | readonly number[]): Tensor {
+  checkTensor('view', 'x', x);
   return apply(reshapeOp, [x], inferShape('view', typeof shape === 'number' ? [shape] : shape, x.shape));
 }
 
 /** The same elements in another shape (-1 for at most one size); a view unless only a copy will do. */
 export function reshape(x: Tensor, shape: number | readonly number[]): Tensor {
+  checkTensor('reshape', 'x', x);
   const sizes = inferShape('reshape', typeof shape === 'number' ? [shape] : shape, x.shape);
   return apply(reshapeOp, [reshapeStrides(x, sizes) === null ? clone(x) : x], sizes);
 }
 
 /** The axes from `startAxis` to `endAxis` as one. */
 export function flatten(x: Tensor, startAxis: number = 0, endAxis: number = -1): Tensor {
+  checkTensor('flatten', 'x', x);
   if (x.rank === 0) return reshape(x, [1]);
   const start = checkAxis('flatten', startAxis, x.rank);
   const end = checkAxis('flatten', endAxis, x.rank);
@@ -58,12 +62,14 @@ export function flatten(x: Tensor, startAxis: number = 0, endAxis: number = -1):
 
 /** Without axes of size 1: all of them, or the given ones (those of another size stay). */
 export function squeeze(x: Tensor, axes?: Axes): Tensor {
+  checkTensor('squeeze', 'x', x);
   const chosen = checkAxes('squeeze', axes, x.rank);
   return reshape(x, x.shape.filter((length, axis) => length !== 1 || !chosen.includes(axis)));
 }
 
 /** With a new axis of size 1 at `axis`. */
 export function unsqueeze(x: Tensor, axis: number): Tensor {
+  checkTensor('unsqueeze', 'x', x);
   const at = checkAxis('unsqueeze', axis, x.rank + 1);
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
 }
@@ -81,11 +87,13 @@ const permuteOp: ViewOp<readonly number[]> = {
 
 /** The axes in another order. */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  checkTensor('permute', 'x', x);
   return apply(permuteOp, [x], checkPermutation('permute', axes, x.rank));
 }
 
 /** Two axes exchanged; by default the last two. */
 export function transpose(x: Tensor, a: number = -2, b: number = -1): Tensor {
+  checkTensor('transpose', 'x', x);
   const [first, second] = [checkAxis('transpose', a, x.rank), checkAxis('transpose', b, x.rank)];
   const axes = x.shape.map((_, axis) => (axis === first ? second : axis === second ? first : axis));
   return permute(x, axes);
@@ -136,6 +144,7 @@ export function embed(x: Tensor, starts: readonly number[], shape: Shape): Tenso
 
 /** Part of each axis, as in Python: an index (the axis goes), null (all) or `[start, stop, step]`. */
 export function slice(x: Tensor, ...specs: SliceSpec[]): Tensor {
+  checkTensor('slice', 'x', x);
   if (specs.length > x.rank) {
     throw new IndexError(`slice: ${specs.length} specifications for the ${x.rank} axes of shape ${showShape(x.shape)}`);
   }
@@ -172,6 +181,7 @@ function rangeOf(spec: SliceSpec, axis: number, shape: Shape, length: number): R
 
 /** `length` elements of `axis` from `start`. */
 export function narrow(x: Tensor, axis: number, start: number, length: number): Tensor {
+  checkTensor('narrow', 'x', x);
   const at = checkAxis('narrow', axis, x.rank);
   const from = start < 0 ? start + x.shape[at]! : start;
   if (!Number.isInteger(from) || !Number.isInteger(length) || from < 0 || length < 0 || from + length > x.shape[at]!) {
@@ -182,12 +192,18 @@ export function narrow(x: Tensor, axis: number, start: number, length: number): 
 
 /** One index of `axis`, which goes. */
 export function select(x: Tensor, axis: number, index: number): Tensor {
+  checkTensor('select', 'x', x);
   const at = checkAxis('select', axis, x.rank);
+  const length = x.shape[at]!;
+  if (!Number.isInteger(index) || index < -length || index >= length) {
+    throw new IndexError(`select: index ${show(index)} is outside of axis ${at} of shape ${showShape(x.shape)}`);
+  }
   return slice(x, ...x.shape.slice(0, at + 1).map((_, a) => (a === at ? index : null)));
 }
 
 /** The given axes (by default all) reversed, by negative strides. */
 export function flip(x: Tensor, axes?: Axes): Tensor {
+  checkTensor('flip', 'x', x);
   const chosen = checkAxes('flip', axes, x.rank);
   const ranges = x.shape.map((count, axis) =>
     chosen.includes(axis) ? { start: count - 1, step: -1, count } : { start: 0, step: 1, count },
@@ -224,5 +240,6 @@ export function clone(x: Tensor): Tensor {
 
 /** `x` if it is dense, else a dense copy. */
 export function contiguous(x: Tensor): Tensor {
+  checkTensor('contiguous', 'x', x);
   return isDense(x) ? x : clone(x);
 }

@@ -83,6 +83,7 @@ export function checkAxes(
 ): number[] {
   if (axes === undefined || axes === null) return Array.from({ length: rank }, (_, axis) => axis);
   const given = typeof axes === 'number' ? [axes] : axes;
+  if (!Array.isArray(given)) throw new IndexError(`${operation}: axes must be a number or a list of numbers, but are ${show(axes)}`);
   const found = given.map((axis) => checkAxis(operation, axis, rank)).sort((a, b) => a - b);
   if (new Set(found).size !== found.length) {
     throw new IndexError(`${operation}: axes [${given.join(', ')}] name an axis twice (rank ${rank})`);
@@ -122,6 +123,7 @@ export function broadcastShapes(operation: string, ...shapes: readonly Shape[]):
 
 /** `shape` with a single -1 replaced by the size that makes it hold `size` elements. */
 export function inferShape(operation: string, shape: readonly number[], from: Shape): number[] {
+  if (!Array.isArray(shape)) throw new ShapeError(`${operation}: a shape is a list of sizes, but got ${show(shape)}`);
   const size = sizeOf(from);
   const unknown = shape.indexOf(-1);
   const known = shape.filter((_, axis) => axis !== unknown);
