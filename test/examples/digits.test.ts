@@ -214,7 +214,7 @@ describe('--demo', () => {
   it('1d learns -1 1 -1 in proportion, and finds every isolated 1', () => {
     const text = run('1d');
     expect(percents(text)).toEqual([100, 100]);
-    const [left, middle, right] = /in proportion\s+(\S+)\s+(\S+)\s+(\S+)/.exec(text)?.slice(1).map(Number) as [
+    const [left, middle, right] = /in proportion\s+(\S+)\s+(\S+)\s+(\S+)/.exec(text)!.slice(1).map(Number) as [
       number,
       number,
       number,

@@ -196,7 +196,10 @@ describe('makeProgress', () => {
     const stream = {
       isTTY,
       columns: 120,
-      write: (part: string) => (text += part) !== '',
+      write(part: string) {
+        text += part;
+        return true;
+      },
       cursorTo() {},
       clearLine() {},
     };

@@ -90,7 +90,7 @@ describe('pictureSheet', () => {
 
   it('keeps all pictures inside of its width and height', () => {
     const svg = pictureSheet([{ heading: 'maps', tiles: Array.from({ length: 19 }, () => tile('x')), perLine: 8 }]);
-    const [width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)?.slice(1).map(Number) as [number, number];
+    const [width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)!.slice(1).map(Number) as [number, number];
     const places = [...svg.matchAll(/<image x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/g)];
     expect(places).toHaveLength(19);
     expect(new Set(places.map(([, x, y]) => `${x} ${y}`)).size).toBe(19);
