@@ -42,7 +42,7 @@ export class Program implements StepContext {
   readonly #own: Region[] = [];
   readonly #constants = new Map<Value, Region>();
   readonly #needed: ReadonlySet<Value>;
-  readonly #steps: readonly Step[];
+  readonly steps: readonly Step[];
   readonly #ownGrads = new Map<Tensor, Tensor>();
   readonly #buffers = new Map<Value, FloatArray>();
 
@@ -61,7 +61,7 @@ export class Program implements StepContext {
     this.plan = planMemory(lifetimesOf(this.graph, accesses));
     this.#arena = this.memory.region(this.plan.bytes, this);
     if (canFuse) this.#placeConstants();
-    this.#steps = groups.map((group) => this.#step(group, loops.get(group), patterns));
+    this.steps = groups.map((group) => this.#step(group, loops.get(group), patterns));
   }
 
   #step(group: Group, loop: LoopPlan | undefined, patterns: Patterns): Step {
@@ -84,7 +84,7 @@ export class Program implements StepContext {
       if (ArrayBuffer.isView(input)) target.set(input);
       else kernels().copy(input, target);
     }
-    for (const step of this.#steps) step.run();
+    for (const step of this.steps) step.run();
     const outputs = this.graph.outputs.map((view) => this.#copyOut(view));
     this.#leaveGradients();
     return outputs;
@@ -99,7 +99,7 @@ export class Program implements StepContext {
   /** The program's steps and its memory, as text. */
   explain(): string {
     const { bytes, floor } = this.plan;
-    const steps = this.#steps.map((step, i) => `  ${String(i).padStart(3)}  ${step.name}`);
+    const steps = this.steps.map((step, i) => `  ${String(i).padStart(3)}  ${step.name}`);
     return `${printGraph(this.graph)}\nsteps\n${steps.join('\n')}\narena: ${bytes} bytes, of which ${floor} live at one time`;
   }
 
