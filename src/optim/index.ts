@@ -5,7 +5,7 @@ export * from './adam.ts';
 export * from './clip.ts';
 export type { ParameterGroup, Parameters } from './group.ts';
 export * from './one-cycle.ts';
-export { Optimizer, type OptimizerState } from './optimizer.ts';
+export { type AnyOptimizer, Optimizer, type OptimizerState } from './optimizer.ts';
 export * from './plateau.ts';
 export * from './rmsprop.ts';
 export { Schedule, type Scheduled } from './schedule.ts';

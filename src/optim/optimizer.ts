@@ -34,11 +34,20 @@ export interface Update {
   readonly slots: Readonly<Record<string, Tensor>>;
 }
 
+/** An optimizer of whatever kind. */
+export interface AnyOptimizer {
+  lr: number;
+  step(): void;
+  zeroGrad(): void;
+  stateDict(): OptimizerState;
+  loadStateDict(state: OptimizerState): void;
+}
+
 /**
  * Updates parameters by their gradients. All that changes from step to step is kept in tensors and changed in place by
  * operations, so that a step can be compiled. Parameters without a gradient are left alone.
  */
-export abstract class Optimizer<S extends Settings = Settings> {
+export abstract class Optimizer<S extends Settings = Settings> implements AnyOptimizer {
   readonly #settings: GroupSettings<S>[] = [];
   readonly #parameters: Tensor[] = [];
   readonly #slots = new Map<Tensor, Record<string, Tensor>>();
@@ -179,7 +188,7 @@ export abstract class Optimizer<S extends Settings = Settings> {
         params.length === group.params.length
           ? []
           : [`group ${g} has ${params.length} parameters instead of ${group.params.length}`];
-      if (Object.keys(settings).sort().join() !== known.sort().join()) {
+      if (Object.keys(settings).sort().join() !== known.toSorted().join()) {
         problems.push(`group ${g} has settings ${Object.keys(settings).join(', ')} instead of ${known.join(', ')}`);
       } else this.check(settings as unknown as S);
       return problems;

@@ -4,7 +4,7 @@ import { compile as compiled } from '../compile/compile.ts';
 import { GradError, OptionError, TraceError } from '../errors.ts';
 import { type Layer, Module } from '../layers/module.ts';
 import { clipGradNorm } from '../optim/clip.ts';
-import { Optimizer } from '../optim/optimizer.ts';
+import { type AnyOptimizer, Optimizer } from '../optim/optimizer.ts';
 import { ReduceLROnPlateau } from '../optim/plateau.ts';
 import type { Schedule } from '../optim/schedule.ts';
 import { checkChoice, checkInteger, checkKeys, checkNumber, show } from '../tensor/options.ts';
@@ -58,7 +58,7 @@ export interface FitOptions<T> {
   /** One number, the mean over the batch: what to minimise. */
   loss: LossFunction<T>;
   /** Of the model's parameters. */
-  optimizer: Optimizer<never>;
+  optimizer: AnyOptimizer;
   /** How often to go through the data. Default 1. */
   epochs?: number;
   /** Batches to judge the model on after every epoch. */
