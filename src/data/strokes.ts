@@ -58,11 +58,11 @@ function turn(cx: number, cy: number, rx: number, ry: number, fromHour: number, 
 
 function zero(c: Generator): Stroke[] {
   const start = Math.floor(c.uniform(-2, 3));
-  const width = c.uniform(0.22, 0.54);
+  const width = c.uniform(0.22, 0.62);
   const hours = c.uniform() < 0.5 ? 12 : c.uniform() < 0.3 ? 11 : c.uniform() < 0.6 ? 13 : 14;
   const mirrored = c.uniform() < 0.12;
   // The ends of the ring need not meet: it drifts along the way, and may begin inside itself.
-  const [driftX, driftY] = hours === 12 && c.uniform() < 0.6 ? [0, 0] : [c.normal(0, 0.07), c.normal(0, 0.05)];
+  const [driftX, driftY] = hours === 12 && c.uniform() < 0.6 ? [0, 0] : [c.normal(0, 0.1), c.normal(0, 0.07)];
   const ring = turn(0.5, 0.5, width, 0.5, start, hours).map(([x, y], i): Knot => {
     const along = i / hours;
     return [(mirrored ? 1 - x : x) + driftX * along, y + driftY * along];
@@ -103,7 +103,7 @@ function two(c: Generator): Stroke[] {
     [c.uniform(0.66, 0.82), c.uniform(0.45, 0.55)],
   ];
   if (c.uniform() < 0.2) head.shift();
-  const end: [number, number] = [c.uniform(0.85, 1.25), c.uniform(0.8, 1.02)];
+  const end: [number, number] = [c.uniform(0.65, 1.25), c.uniform(0.8, 1.02)];
   const habit = c.uniform();
   if (habit < 0.42) {
     // A corner at the foot, then a straight or wavy base.
@@ -230,9 +230,9 @@ function five(c: Generator): Stroke[] {
     [wide, c.uniform(0.58, 0.74)],
     [wide - c.uniform(0.15, 0.3), 0.95],
     [c.uniform(0.22, 0.36), 1],
-    [c.uniform(-0.05, 0.12), c.uniform(0.82, 0.98)],
+    [c.uniform(-0.08, 0.16), c.uniform(0.7, 0.98)],
   ];
-  const end = c.uniform(0.7, 1.4);
+  const end = left + c.uniform(0.2, 1);
   const slope = c.uniform(-0.16, 0.06);
   const habit = c.uniform();
   if (habit < 0.4) {
@@ -255,10 +255,10 @@ function five(c: Generator): Stroke[] {
 }
 
 function six(c: Generator): Stroke[] {
-  const loopTop = c.uniform(0.42, 0.72);
+  const loopTop = c.uniform(0.4, 0.72);
   const left = c.uniform(0, 0.2);
-  const loopRight = left + c.uniform(0.4, 0.9);
-  const startX = left + c.uniform(0.15, 0.85);
+  const loopRight = left + c.uniform(0.35, 0.85);
+  const startX = left + c.uniform(0.15, 0.7);
   const curl = c.uniform(0, 0.12);
   const bow = c.uniform(0.4, 0.65);
   const middle = (left + loopRight) / 2;
@@ -311,8 +311,8 @@ function seven(c: Generator): Stroke[] {
 }
 
 function eight(c: Generator): Stroke[] {
-  const waist = c.uniform(0.38, 0.6);
-  const upper = c.uniform(0.12, 0.4);
+  const waist = c.uniform(0.34, 0.62);
+  const upper = c.uniform(0.1, 0.42);
   const lower = c.uniform(0.16, 0.46);
   if (c.uniform() < 0.12) {
     // Two rings, one on the other.
