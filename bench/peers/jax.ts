@@ -1,9 +1,8 @@
 /** jax-js on its WebAssembly backend, every measured function through `jit`. */
-import { createRequire } from 'node:module';
 import { defaultDevice, grad, init, jit, lax, nn, numpy as np, type Array as Value, valueAndGrad } from '@jax-js/jax';
 import { type Layer, weightsOf } from '../models.ts';
 import type { Task, TensorFile } from './protocol.ts';
-import { type Library, type Prepared, readFloats, readIntegers, serve } from './serve.ts';
+import { type Library, type Prepared, readFloats, readIntegers, serve, versionOf } from './serve.ts';
 
 function read(source: TensorFile): Value {
   return np.array(readFloats(source)).reshape([...source.shape]);
@@ -192,8 +191,7 @@ function prepare(task: Task): Prepared {
 async function open(): Promise<Library> {
   if (!(await init('wasm')).includes('wasm')) throw new Error('jax-js cannot use WebAssembly here');
   defaultDevice('wasm');
-  const { version } = createRequire(import.meta.url)('./node_modules/@jax-js/jax/package.json') as { version: string };
-  return { info: { name: 'jax-js', detail: `${version}, wasm, jit` }, prepare };
+  return { info: { name: 'jax-js', detail: `${versionOf('@jax-js/jax')}, wasm, jit` }, prepare };
 }
 
 await serve(open);

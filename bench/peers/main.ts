@@ -10,7 +10,7 @@ import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { allCases } from './cases.ts';
+import { casesOf } from './cases.ts';
 import { type Clock, measureCase, type Plan } from './measure.ts';
 import { PARTICIPANTS, PeerProcess, type Settings } from './participants.ts';
 import type { Info } from './protocol.ts';
@@ -32,6 +32,7 @@ const HELP = `npm run bench:peers -- [options]
   --merge          keep the rows of that file that this run does not measure
   --markdown       measure nothing: print the tables of that file
   --readme FILE    measure nothing: put the tables between <!-- peers:begin --> and <!-- peers:end --> of FILE
+  --all            more shapes of the same kinds
   --list           print the names of the cases
 `;
 
@@ -53,6 +54,7 @@ const { values: options } = parseArgs({
     merge: { type: 'boolean', default: false },
     markdown: { type: 'boolean', default: false },
     readme: { type: 'string' },
+    all: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -96,7 +98,7 @@ function readReport(): Report {
 
 function save(report: Report, old: Report | null): void {
   const isMeasured = (row: Row): boolean => report.rows.some((r) => r.group === row.group && r.name === row.name);
-  const order = allCases().map(({ group, name }) => `${group} ${name}`);
+  const order = casesOf(true).map(({ group, name }) => `${group} ${name}`);
   const place = ({ group, name }: Row): number => order.indexOf(`${group} ${name}`);
   const kept = old?.rows.filter((row) => !isMeasured(row)) ?? [];
   const rows = [...kept, ...report.rows].sort((a, b) => place(a) - place(b));
@@ -134,7 +136,7 @@ async function measureAll(): Promise<void> {
   const isWanted = (text: string): boolean =>
     options.filter.length === 0 || options.filter.some((f) => text.includes(f));
   try {
-    for (const c of allCases().filter(({ group, name }) => isWanted(`${group}: ${name}`))) {
+    for (const c of casesOf(options.all).filter(({ group, name }) => isWanted(`${group}: ${name}`))) {
       peers = revived(peers, settings);
       const row: Row = { group: c.group, name: c.name, flops: c.flops, results: await measureCase(c, peers, plan) };
       rows.push(row);
@@ -163,7 +165,7 @@ function fillReadme(file: string): void {
 if (options.help) console.log(HELP);
 else if (options.list)
   console.log(
-    allCases()
+    casesOf(options.all)
       .map(({ group, name }) => `${group}: ${name}`)
       .join('\n'),
   );

@@ -44,7 +44,7 @@ interface Entry {
 }
 
 /** A first call slower than this is its own measurement. */
-const SLOW = 10_000;
+const SLOW = 3000;
 
 function kindOf(task: Task): Kind {
   return task.kind === 'train' ? 'training' : task.kind === 'forward' ? 'network' : 'operation';
@@ -92,6 +92,7 @@ async function alternate(entries: readonly Entry[], plan: Plan): Promise<void> {
   for (let round = 0; round < plan.rounds; round++) {
     for (const entry of entries) {
       const calls = Math.max(1, Math.round(plan.sample / Math.max(entry.pace, 0.001)));
+      // At least two samples: one says nothing of the spread.
       const affordable = (1000 * plan.budget) / (calls * Math.max(entry.pace, 0.001));
       const share = Math.min(1, Math.max(Math.floor(affordable), 2) / plan.rounds);
       const takesPart = Math.floor((round + 1) * share) > Math.floor(round * share) || round === 0;

@@ -1,9 +1,8 @@
 /** onnxruntime on one thread: with the argument `node` the native library, with `web` the one in WebAssembly. */
-import { createRequire } from 'node:module';
 import type * as Runtime from 'onnxruntime-web';
 import { type Constant, convAttributes, OnnxGraph, poolAttributes } from './onnx-model.ts';
 import type { Task, TensorFile } from './protocol.ts';
-import { type Library, type Prepared, readFloats, serve, unsupported } from './serve.ts';
+import { type Library, type Prepared, readFloats, serve, unsupported, versionOf } from './serve.ts';
 
 const kind = process.argv[2] === 'web' ? 'web' : 'node';
 const name = `onnxruntime-${kind}`;
@@ -48,7 +47,6 @@ async function open(): Promise<Library> {
   const module = kind === 'web' ? await import('onnxruntime-web') : await import('onnxruntime-node');
   const runtime = module as unknown as typeof Runtime;
   if (kind === 'web') runtime.env.wasm.numThreads = 1;
-  const { version } = createRequire(import.meta.url)(`${name}/package.json`) as { version: string };
 
   async function prepare(task: Task): Promise<Prepared> {
     const { model, feeds } = modelOf(task);
@@ -69,7 +67,7 @@ async function open(): Promise<Library> {
     return { run, outputs, dispose: () => void session.release() };
   }
 
-  return { info: { name, detail: `${version}, 1 thread` }, prepare };
+  return { info: { name, detail: `${versionOf(name)}, 1 thread` }, prepare };
 }
 
 await serve(open);

@@ -14,7 +14,7 @@ export interface Participant {
 export const PARTICIPANTS: readonly Participant[] = [
   { name: 'typedgrad', file: 'typedgrad.ts' },
   { name: 'typedgrad compiled', file: 'typedgrad.ts', argument: 'compiled' },
-  { name: 'PyTorch', file: 'torch.py' },
+  { name: 'PyTorch', file: 'pytorch.py' },
   { name: 'onnxruntime-node', file: 'onnxruntime.ts', argument: 'node' },
   { name: 'onnxruntime-web', file: 'onnxruntime.ts', argument: 'web' },
   { name: 'tfjs wasm', file: 'tfjs.ts', argument: 'wasm' },
@@ -45,8 +45,10 @@ export class PeerProcess {
     const path = fileURLToPath(new URL(file, import.meta.url));
     const isPython = file.endsWith('.py');
     const command = isPython ? python : process.execPath;
+    // What lets this process read TypeScript (Node 20 needs a loader) lets that one, too.
+    const flags = isPython ? [] : process.execArgv;
     const env = { ...process.env, ...ONE_THREAD, ...(isPython && blas ? { LD_LIBRARY_PATH: blas } : {}) };
-    this.child = spawn(command, [path, ...(argument ? [argument] : [])], { env });
+    this.child = spawn(command, [...flags, path, ...(argument ? [argument] : [])], { env });
     this.lines = createInterface({ input: this.child.stdout! });
     // Libraries greet and warn on standard output, too: only objects are answers.
     this.lines.on('line', (line) => {

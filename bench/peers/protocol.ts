@@ -2,7 +2,7 @@
  * What the measuring process and the processes of the libraries say to each other: one JSON object per line.
  *
  * Every library lives in a process of its own, so that one's heap, threads and compiler do not weigh on another's, and
- * so that PyTorch is measured by the same rules: `torch.py` speaks the same lines.
+ * so that PyTorch is measured by the same rules: `pytorch.py` speaks the same lines.
  */
 import type { Layer } from '../models.ts';
 

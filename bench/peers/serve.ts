@@ -95,3 +95,9 @@ export async function serve(open: () => Library | Promise<Library>): Promise<voi
     process.stdout.write(`${JSON.stringify(reply)}\n`);
   }
 }
+
+/** The version of an installed package, from its own package.json, which its `exports` may hide. */
+export function versionOf(name: string): string {
+  const file = new URL(`node_modules/${name}/package.json`, import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

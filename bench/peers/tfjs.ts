@@ -125,7 +125,10 @@ function maxPool(x: tf.Tensor, kernel: readonly number[], stride: number, paddin
   }
   const size: [number, number] = kernel.length === 1 ? [1, kernel[0]!] : [kernel[0]!, kernel[1]!];
   const strides: [number, number] = kernel.length === 1 ? [1, stride] : [stride, stride];
-  return tf.maxPool(x as tf.Tensor4D, size, strides, padding, 'floor');
+  // A number as padding makes tfjs take the window for a square.
+  if (padding > 0 && kernel.length === 1) return unsupported('1-D pooling with padding');
+  const pad = padding === 0 ? 'valid' : padding;
+  return tf.maxPool(x as tf.Tensor4D, size, strides, pad, padding === 0 ? undefined : 'floor');
 }
 
 function forward(layers: readonly Layer[], x: tf.Tensor, next: () => tf.Tensor, training: boolean): tf.Tensor {
