@@ -35,27 +35,14 @@ function tapRunner(plan: ConvPlan, c: ConvSizes): () => void {
     memory.writeIntegers(table, tapTable(stage.kernel));
     return { stage, run: cache.get(tapKey(stage.kernel), () => tapFunctions(stage.kernel)).run as KernelFunction };
   });
-  const [, s1, s2] = plan.source.strides;
   return () => {
     for (let n = 0; n < c.images; n += plan.images) {
       for (const { stage, run } of stages) {
-        const step = 4 * (stage.runs.level === 3 ? s2 : s1);
         for (let g = 0; g < c.groups; g++) {
           const x = source + 4 * g * plan.inputs * plan.source.channel;
           const w = weights + 4 * Math.floor((g * weightSize) / c.groups);
-          for (let o = 0; o < stage.runs.outer; o++) {
-            run(
-              x + 4 * o * s1,
-              w,
-              result + 4 * (g * stage.kernel.outputs * stage.rows + o * s1),
-              0,
-              0,
-              table,
-              stage.runs.segments,
-              step,
-              step,
-            );
-          }
+          const y = result + 4 * g * stage.kernel.outputs * stage.rows;
+          run(x, w, y, 0, 0, table, stage.segments, 4 * stage.xSegment, 4 * stage.ySegment);
         }
       }
     }

@@ -16,16 +16,7 @@ export interface Measurement {
   readonly gflops: number;
 }
 
-type ThreadClock = { threadCpuUsage?: () => { user: number; system: number } };
-
-/**
- * Milliseconds of processor time of this thread where the engine tells (Node 24), so that other work on the machine does
- * not count; else of the clock on the wall.
- */
-export function now(): number {
-  const usage = (process as ThreadClock).threadCpuUsage?.();
-  return usage === undefined ? performance.now() : (usage.user + usage.system) / 1000;
-}
+const now = (): number => performance.now();
 
 /** Runs until the engine's optimising compiler has taken over: some calls and some milliseconds, then a pause. */
 async function warmUp({ run }: Candidate, milliseconds: number): Promise<void> {

@@ -12,8 +12,8 @@ import type { Piece } from '../../kernels/wasm/plan.ts';
 import { poolFunctions, poolKey, unpoolFunctions } from '../../kernels/wasm/pooling.ts';
 import { tapFunctions, tapKey, tapTable } from '../../kernels/wasm/taps.ts';
 import { sizeOf } from '../../tensor/shape.ts';
-import type { Group } from '../group.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
+import type { Group } from '../group.ts';
 import type { Region } from '../memory.ts';
 import type { ConvAttrs } from '../patterns.ts';
 import { poolKernelOf, spatialThree } from './pool.ts';
@@ -28,20 +28,56 @@ function sizesOf(x: readonly number[], w: readonly number[], y: readonly number[
   const axis = (a: number): ConvSizes['axes'][number] => {
     const own = a - (5 - x.length);
     const at = (list: readonly number[], otherwise: number): number => (own < 0 ? otherwise : list[own]!);
-    return { x: xs[a]!, k: ws[a]!, y: ys[a]!, stride: at(geometry.stride, 1), dilation: at(geometry.dilation, 1), before: at(geometry.before, 0) };
+    return {
+      x: xs[a]!,
+      k: ws[a]!,
+      y: ys[a]!,
+      stride: at(geometry.stride, 1),
+      dilation: at(geometry.dilation, 1),
+      before: at(geometry.before, 0),
+    };
   };
   const { groups } = geometry;
-  return { images: x[0]!, groups, channels: x[1]! / groups, outputs: y[1]! / groups, axes: [axis(0), axis(1), axis(2)] };
+  return {
+    images: x[0]!,
+    groups,
+    channels: x[1]! / groups,
+    outputs: y[1]! / groups,
+    axes: [axis(0), axis(1), axis(2)],
+  };
 }
 
 /** Copies one piece for `channels` channels; addresses in bytes, distances in floats. */
-function copyCall(k: LayoutKernels, piece: Piece, from: number, to: number, channels: number, fromChannel: number, toChannel: number): Call {
+function copyCall(
+  k: LayoutKernels,
+  piece: Piece,
+  from: number,
+  to: number,
+  channels: number,
+  fromChannel: number,
+  toChannel: number,
+): Call {
   const [f0, f1, f2] = piece.fromStrides;
   const [t0, t1, t2] = piece.toStrides;
   const [n0, n1, n2] = piece.counts;
   const [source, target] = [from + 4 * piece.from, to + 4 * piece.to];
   return () =>
-    void k.copy(source, target, channels, n0, n1, n2, 4 * fromChannel, 4 * f0, 4 * f1, 4 * f2, 4 * toChannel, 4 * t0, 4 * t1, 4 * t2);
+    void k.copy(
+      source,
+      target,
+      channels,
+      n0,
+      n1,
+      n2,
+      4 * fromChannel,
+      4 * f0,
+      4 * f1,
+      4 * f2,
+      4 * toChannel,
+      4 * t0,
+      4 * t1,
+      4 * t2,
+    );
 }
 
 /** How the source of a convolution is filled for the images from `first` on. */
@@ -64,12 +100,30 @@ class ConvLowering {
     const from = this.#context.address(view);
     return (first, count) =>
       Array.from({ length: count }, (_, i) => i).flatMap((i) =>
-        pieces.map((piece) => copyCall(this.#k, piece, from + 4 * (first + i) * channels * size, to + 4 * i * imageStride, channels, size, channel)),
+        pieces.map((piece) =>
+          copyCall(
+            this.#k,
+            piece,
+            from + 4 * (first + i) * channels * size,
+            to + 4 * i * imageStride,
+            channels,
+            size,
+            channel,
+          ),
+        ),
       );
   }
 
   /** Packs images of a gradient that comes out of a max pooling, spreading it. */
-  #spreading(spread: GraphNode, pool: GraphNode, to: number, imageStride: number, channel: number, rowStrides: readonly [number, number], at: number): Fill {
+  #spreading(
+    spread: GraphNode,
+    pool: GraphNode,
+    to: number,
+    imageStride: number,
+    channel: number,
+    rowStrides: readonly [number, number],
+    at: number,
+  ): Fill {
     const [, index, g] = spread.reads;
     const layout = { planes: pool.reads[0]!.shape[1]!, imageStride, planeStride: channel, rowStrides };
     const pooled = sizeOf(pool.target.shape.slice(1));
@@ -96,7 +150,9 @@ class ConvLowering {
     const isForward = nameOf(node) === 'conv';
     const { geometry, shape } = node.attrs as ConvAttrs;
     const [source, weight] = node.reads as [View, View];
-    const sizes = isForward ? sizesOf(source.shape, weight.shape, shape, geometry) : sizesOf(shape, weight.shape, source.shape, geometry);
+    const sizes = isForward
+      ? sizesOf(source.shape, weight.shape, shape, geometry)
+      : sizesOf(shape, weight.shape, source.shape, geometry);
     const plan = isForward ? planForward(sizes, this.#fma) : planInputGrad(sizes, this.#fma);
     const { groups } = geometry;
     const add = nodes.find((other) => nameOf(other) === 'add');
@@ -116,13 +172,25 @@ class ConvLowering {
     const inputImage = sizeOf(source.shape.slice(1));
     const fill: Fill =
       spread !== null
-        ? this.#spreading(spread.node, spread.pool, packed, strides[0], channel, [strides[1], strides[2]], plan.pieces[0]!.to)
+        ? this.#spreading(
+            spread.node,
+            spread.pool,
+            packed,
+            strides[0],
+            channel,
+            [strides[1], strides[2]],
+            plan.pieces[0]!.to,
+          )
         : isInPlace
           ? () => []
           : this.#packing(source, plan.pieces, packed, strides[0], channel);
     const ready = plan.stages.map((stage) => {
       const kernel = add ? { ...stage.kernel, epilogue: { bias: true } } : stage.kernel;
-      return { stage, run: this.#context.memory.kernel(tapKey(kernel), () => tapFunctions(kernel)).run!, table: this.#table(tapTable(stage.kernel)) };
+      return {
+        stage,
+        run: this.#context.memory.kernel(tapKey(kernel), () => tapFunctions(kernel)).run!,
+        table: this.#table(tapTable(stage.kernel)),
+      };
     });
     const w = this.#context.address(weight);
     const wGroup = weight.value.size / groups;
@@ -141,10 +209,20 @@ class ConvLowering {
           const target = y + 4 * (n * groups + g) * groupSize;
           const isDirect = stage.dense && writesDense;
           const to = isDirect ? target : rows;
-          calls.push(...this.#stageCalls(stage, run, from, w + 4 * g * wGroup, to, bias + 4 * g * plan.outputs, table, strides));
+          calls.push(this.#stageCall(stage, run, from, w + 4 * g * wGroup, to, bias + 4 * g * plan.outputs, table));
           if (writesDense && !isDirect) {
             for (let i = 0; i < count; i++) {
-              calls.push(copyCall(this.#k, stage.unpack, rows + 4 * i * strides[0], target + 4 * i * groups * groupSize, plan.outputs, stage.rows, plan.outputSize));
+              calls.push(
+                copyCall(
+                  this.#k,
+                  stage.unpack,
+                  rows + 4 * i * strides[0],
+                  target + 4 * i * groups * groupSize,
+                  plan.outputs,
+                  stage.rows,
+                  plan.outputSize,
+                ),
+              );
             }
           }
           if (pool) calls.push(this.#poolCall(pool, pooled, to, stage, strides, count, n, g, plan.outputs));
@@ -166,14 +244,17 @@ class ConvLowering {
     };
   }
 
-  #stageCalls(stage: Stage, run: (...args: number[]) => number, from: number, w: number, to: number, bias: number, table: number, strides: readonly number[]): Call[] {
-    const { runs } = stage;
-    const [, s1, s2] = strides as [number, number, number];
-    const step = 4 * (runs.level === 3 ? s2 : s1);
-    return Array.from({ length: runs.outer }, (_, o) => {
-      const [x, y] = [from + 4 * o * s1, to + 4 * o * s1];
-      return () => void run(x, w, y, bias, 0, table, runs.segments, step, step);
-    });
+  #stageCall(
+    stage: Stage,
+    run: (...args: number[]) => number,
+    x: number,
+    w: number,
+    y: number,
+    bias: number,
+    table: number,
+  ): Call {
+    const { segments, xSegment, ySegment } = stage;
+    return () => void run(x, w, y, bias, 0, table, segments, 4 * xSegment, 4 * ySegment);
   }
 
   /** Where pooled values go; to scratch if nobody wants them. */
@@ -182,10 +263,26 @@ class ConvLowering {
   }
 
   /** Pools the rows of one group's outputs. */
-  #poolCall(pool: GraphNode, y: number, rows: number, stage: Stage, strides: readonly number[], images: number, first: number, group: number, outputs: number): Call {
+  #poolCall(
+    pool: GraphNode,
+    y: number,
+    rows: number,
+    stage: Stage,
+    strides: readonly number[],
+    images: number,
+    first: number,
+    group: number,
+    outputs: number,
+  ): Call {
     const indexed = this.#context.isNeeded(pool.target.value);
     const [f1, f2] = [stage.unpack.fromStrides[0], stage.unpack.fromStrides[1]];
-    const layout = { images, planes: outputs, imageStride: strides[0]!, planeStride: stage.rows, rowStrides: [f1, f2] as const };
+    const layout = {
+      images,
+      planes: outputs,
+      imageStride: strides[0]!,
+      planeStride: stage.rows,
+      rowStrides: [f1, f2] as const,
+    };
     const kernel = poolKernelOf(pool, layout, indexed);
     const { run } = this.#context.memory.kernel(poolKey('pool', kernel), () => poolFunctions(kernel));
     const plane = sizeOf(pool.target.shape.slice(2));
@@ -265,7 +362,11 @@ function describeConv({ nodes }: Group, isSpread: boolean): string {
 }
 
 /** The step of a convolution and what was fused with it. */
-export function convStep(group: Group, spread: { node: GraphNode; pool: GraphNode } | null, context: StepContext): Step {
+export function convStep(
+  group: Group,
+  spread: { node: GraphNode; pool: GraphNode } | null,
+  context: StepContext,
+): Step {
   const lowering = new ConvLowering(context);
   const node = group.nodes[0]!;
   return nameOf(node) === 'convWeightGrad' ? lowering.weights(node, spread) : lowering.linear(group, spread);

@@ -116,16 +116,12 @@ function runStage(
   wGroup: number,
   images: number,
 ): void {
-  const { runs, unpack } = stage;
-  const [, s1, s2] = plan.source.strides;
+  const { segments, xSegment, ySegment, unpack } = stage;
   const x = at.source + 4 * group * plan.inputs * plan.source.channel;
-  const step = 4 * (runs.level === 3 ? s2 : s1);
   const groupSize = plan.outputs * plan.outputSize;
   // A stage whose rows are the dense result writes it in place.
   const rows = stage.dense ? at.result + 4 * group * groupSize : at.rows;
-  for (let o = 0; o < runs.outer; o++) {
-    run(x + 4 * o * s1, at.weights + 4 * group * wGroup, rows + 4 * o * s1, 0, 0, at.table, runs.segments, step, step);
-  }
+  run(x, at.weights + 4 * group * wGroup, rows, 0, 0, at.table, segments, 4 * xSegment, 4 * ySegment);
   if (stage.dense) return;
   for (let i = 0; i < images; i++) {
     const result = at.result + 4 * (i * groups + group) * groupSize;

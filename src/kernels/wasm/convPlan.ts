@@ -16,6 +16,7 @@ import {
   tapDistances,
 } from './plan.ts';
 import { type Tap, type TapKernel, writtenLength } from './taps.ts';
+import { cover, tileVectors } from './tile.ts';
 
 /** A convolution within its groups; `axes` are depth, height and width (size 1 where absent). */
 export interface ConvSizes {
@@ -30,7 +31,10 @@ export interface ConvSizes {
 /** One kernel over a source and the copy that spreads its rows into the dense result. */
 export interface Stage {
   readonly kernel: TapKernel;
-  readonly runs: Runs;
+  /** Segments of one call of `run`, and floats between them in the source and in the rows. */
+  readonly segments: number;
+  readonly xSegment: number;
+  readonly ySegment: number;
   /** Floats from one output channel's rows to the next's. */
   readonly rows: number;
   readonly unpack: Piece;
@@ -84,12 +88,14 @@ interface StageSpec {
 function stageOf(s: StageSpec, runs: Runs): Stage {
   const [, s1, s2] = s.source.strides;
   const written = writtenLength(runs.length, s.outputs, s.fma);
-  const lastRun = (runs.outer - 1) * s1 + (runs.segments - 1) * (runs.level === 3 ? s2 : s1);
-  const size = product(s.sizes);
   const [, sh, sw] = s.sizes;
   const places = [sh * sw, sw, 1] as const;
-  const dense = s.images === 1 && runs.level === 1 && runs.length === size && s.step.every((k) => k === 1);
-  const rows = dense && written === size ? size : channelPitch(lastRun + written);
+  const dense = s.images === 1 && s.step.every((k) => k === 1) && isDenseRun(runs.length, runs.level, written, s.sizes);
+  // Rows of a dense result follow each other directly; others keep the source's distances.
+  const [plane, row] = dense ? [places[0], places[1]] : [s1, s2];
+  const segments = runs.level === 3 ? runs.outer : runs.segments;
+  const last = (segments - 1) * plane + (runs.level === 3 ? (runs.segments - 1) * row : 0);
+  const rows = dense ? product(s.sizes) : channelPitch(last + written);
   return {
     kernel: {
       channels: s.channels,
@@ -100,18 +106,48 @@ function stageOf(s: StageSpec, runs: Runs): Stage {
       wOutput: s.wOutput,
       yOutput: rows,
       length: runs.length,
+      ...(runs.level === 3 ? { rows: { count: runs.segments, x: s2, y: row } } : {}),
       fma: s.fma,
     },
-    runs,
+    segments,
+    xSegment: s1,
+    ySegment: plane,
     rows,
-    dense: dense && rows === size,
+    dense,
     unpack: {
       from: 0,
       to: s.from.reduce((sum, f, a) => sum + f * (places[a] as number), 0),
       counts: [s.counts[0] as number, s.counts[1] as number, s.counts[2] as number],
-      fromStrides: [s1, s2, 1],
+      fromStrides: [plane, row, 1],
       toStrides: [(s.step[0] as number) * places[0], (s.step[1] as number) * places[1], s.step[2] as number],
     },
+  };
+}
+
+/** Does a run write whole rows, planes or images of the dense result and nothing else? */
+function isDenseRun(length: number, level: number, written: number, sizes: readonly number[]): boolean {
+  return level > 0 && written === length && length === product(sizes.slice(level - 1));
+}
+
+/**
+ * Floats computed for one run, per output. The rest is counted in the same unit, a float's `terms` multiply-adds: a
+ * call's overhead, a last tile too small to hide the latency of its additions, and the copy into the dense result.
+ */
+function runCost(
+  outputs: number,
+  terms: number,
+  sizes: readonly number[],
+  step: readonly number[],
+  fma: boolean,
+): (length: number, level: number) => number {
+  const isPlain = step.every((k) => k === 1);
+  return (length, level) => {
+    const written = writtenLength(length, outputs, fma);
+    const vectors = Math.ceil(length / 4);
+    const { tail } = cover(vectors, tileVectors(Math.min(outputs, fma ? 6 : 5), fma));
+    const small = tail * Math.min(outputs, 6) < 8 && tail > 0 ? 2 : 0;
+    const copied = isPlain && isDenseRun(length, level, written, sizes) ? 0 : (6 * length) / terms;
+    return written + small + (level === 3 ? 2 : 16) + copied;
   };
 }
 
@@ -119,7 +155,7 @@ function pick(
   axes: Three<AxisPlan>,
   counts: readonly number[],
   images: number,
-  cost: (length: number) => number,
+  cost: (length: number, level: number) => number,
 ): { runs: Runs; images: number } {
   const strides = [axes[0].pitch * axes[1].pitch * axes[2].pitch, axes[1].pitch * axes[2].pitch, axes[2].pitch, 1];
   return chooseRuns(counts, strides, images, cost);
@@ -130,7 +166,8 @@ export function planForward(c: ConvSizes, fma: boolean): ConvPlan {
   const axes = three(c.axes, planAxis);
   const sizes = three(c.axes, (a) => a.x);
   const counts = three(c.axes, (a) => a.y);
-  const chosen = pick(axes, counts, c.images, (length) => writtenLength(length, c.outputs, fma) + 16);
+  const terms = c.channels * product(three(c.axes, (a) => a.k));
+  const chosen = pick(axes, counts, c.images, runCost(c.outputs, terms, counts, [1, 1, 1], fma));
   const source = sourceOf(
     chosen.images,
     axes,
@@ -176,7 +213,9 @@ export function planInputGrad(c: ConvSizes, fma: boolean): ConvPlan {
   const sizes = three(c.axes, (a) => a.y);
   const target = three(c.axes, (a) => a.x);
   const taps = three(c.axes, (a) => a.k);
-  const cost = (length: number): number => writtenLength(length, c.channels, fma) + 16;
+  const step = three(c.axes, (a) => a.stride);
+  const terms = Math.max(1, (c.outputs * product(taps)) / product(step));
+  const cost = runCost(c.channels, terms, target, step, fma);
   const chosen = pick(
     axes,
     axes.map((a) => a.outputs),

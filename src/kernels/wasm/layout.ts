@@ -8,6 +8,8 @@ import type { KernelCache, KernelFunction } from './cache.ts';
 export interface LayoutKernels {
   /** copy(source, target, n0, n1, n2, n3, s0, s1, s2, s3, t0, t1, t2, t3): counts, then byte strides. */
   readonly copy: KernelFunction;
+  /** panels(source, target, panels, depth, row): target[p][k][0…7] = source[k][8p + 0…7]; rows of the source `row` bytes apart. */
+  readonly panels: KernelFunction;
   /** transpose(source, target, rows, columns, sourceRow, targetRow): target[j][i] = source[i][j]; rows' distances in bytes. */
   readonly transpose: KernelFunction;
   /** sumLanes(source, target, count): target[i] = the sum of the four lanes of vector i. */
@@ -19,6 +21,7 @@ export interface LayoutKernels {
 export function layoutKernels(cache: Pick<KernelCache, 'get'>): LayoutKernels {
   return cache.get('layout', () => [
     ...copyFunctions(),
+    panelsFunction(),
     transposeFunction(),
     sumLanesFunction(),
     finiteFunction(),
@@ -51,15 +54,19 @@ function rowCopy(): FunctionBuilder {
   return f;
 }
 
+type Five = [Local<'i32'>, Local<'i32'>, Local<'i32'>, Local<'i32'>, Local<'i32'>];
+
+function rowOf(name: string): { f: FunctionBuilder; params: Five } {
+  const f = new FunctionBuilder(name, { exported: false });
+  return { f, params: ['from', 'to', 'count', 's', 't'].map((n) => f.param('i32', n)) as Five };
+}
+
+/** Any strides: element by element. */
 function stridedCopy(): FunctionBuilder {
-  const f = new FunctionBuilder('stridedCopy', { exported: false });
-  const [from, to, count, s, t] = ['from', 'to', 'count', 's', 't'].map((n) => f.param('i32', n)) as Local<'i32'>[] as [
-    Local<'i32'>,
-    Local<'i32'>,
-    Local<'i32'>,
-    Local<'i32'>,
-    Local<'i32'>,
-  ];
+  const {
+    f,
+    params: [from, to, count, s, t],
+  } = rowOf('stridedCopy');
   const i = f.let(i32(0), 'i');
   f.while(i, count, 1, () => {
     f.store('f32.store', to, load('f32.load', from));
@@ -69,23 +76,73 @@ function stridedCopy(): FunctionBuilder {
   return f;
 }
 
+/** Every second element of the source, to neighbours: four from two vectors (the last vector may read on behind). */
+function gatherTwo(rest: FunctionBuilder): FunctionBuilder {
+  const {
+    f,
+    params: [from, to, count, s, t],
+  } = rowOf('gatherTwo');
+  const end = f.let(op('i32.add', to, op('i32.shl', op('i32.and', count, i32(-4)), i32(2))), 'end');
+  f.while(to, end, 16, () => {
+    f.store('v128.store', to, shuffle(load('v128.load', from), load('v128.load', from, 16), [0, 2, 4, 6]));
+    f.advance(from, 32);
+  });
+  f.call(rest, from, to, op('i32.and', count, i32(3)), s, t);
+  return f;
+}
+
+/** Neighbours of the source to elements that lie apart: four stores of a lane each per vector. */
+function scatterFour(rest: FunctionBuilder): FunctionBuilder {
+  const {
+    f,
+    params: [from, to, count, s, t],
+  } = rowOf('scatterFour');
+  const end = f.let(op('i32.add', from, op('i32.shl', op('i32.and', count, i32(-4)), i32(2))), 'end');
+  const vector = f.local('v128', 'vector');
+  f.while(from, end, 16, () => {
+    f.set(vector, load('v128.load', from));
+    for (let l = 0; l < 4; l++) {
+      f.storeLane('v128.store32_lane', l, to, vector);
+      f.advance(to, t);
+    }
+  });
+  f.call(rest, from, to, op('i32.and', count, i32(3)), s, t);
+  return f;
+}
+
 function copyFunctions(): FunctionBuilder[] {
   const [dense, strided] = [rowCopy(), stridedCopy()];
+  const [two, four] = [gatherTwo(strided), scatterFour(strided)];
   const f = new FunctionBuilder('copy');
   const [from, to] = [f.param('i32', 'from'), f.param('i32', 'to')];
   const axes = (name: string): Local<'i32'>[] => [0, 1, 2, 3].map((a) => f.param('i32', `${name}${a}`));
   const [n, s, t] = [axes('n'), axes('s'), axes('t')];
-  const neighbours = f.let(
-    op('i32.and', op('i32.eq', s[3] as Local<'i32'>, i32(4)), op('i32.eq', t[3] as Local<'i32'>, i32(4))),
-    'dense',
-  );
+  const [count, s3, t3] = [n[3], s[3], t[3]] as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
+  const equal = (a: Expr<'i32'>, value: number): Expr<'i32'> => op('i32.eq', a, i32(value));
+  const row = (source: Local<'i32'>, target: Local<'i32'>): void =>
+    f.if(
+      equal(t3, 4),
+      () =>
+        f.if(
+          equal(s3, 4),
+          () => f.call(dense, source, target, count),
+          () =>
+            f.if(
+              equal(s3, 8),
+              () => f.call(two, source, target, count, s3, t3),
+              () => f.call(strided, source, target, count, s3, t3),
+            ),
+        ),
+      () =>
+        f.if(
+          equal(s3, 4),
+          () => f.call(four, source, target, count, s3, t3),
+          () => f.call(strided, source, target, count, s3, t3),
+        ),
+    );
   const level = (a: number, source: Local<'i32'>, target: Local<'i32'>): void => {
     if (a === 3) {
-      f.if(
-        neighbours,
-        () => f.call(dense, source, target, n[3] as Local<'i32'>),
-        () => f.call(strided, source, target, n[3] as Local<'i32'>, s[3] as Local<'i32'>, t[3] as Local<'i32'>),
-      );
+      row(source, target);
       return;
     }
     const [i, x, y] = [f.let(i32(0), 'i'), f.let(source, 'x'), f.let(target, 'y')];
@@ -96,7 +153,26 @@ function copyFunctions(): FunctionBuilder[] {
     });
   };
   level(0, from, to);
-  return [dense, strided, f];
+  return [dense, strided, two, four, f];
+}
+
+/** Columns of a matrix to panels of 8: two vectors per row. */
+function panelsFunction(): FunctionBuilder {
+  const f = new FunctionBuilder('panels');
+  const [from, to, panels, depth, row] = ['from', 'to', 'panels', 'depth', 'row'].map((n) => f.param('i32', n)) as Five;
+  const [i, j, p] = [f.let(i32(0), 'i'), f.local('i32', 'j'), f.local('i32', 'p')];
+  f.while(i, panels, 1, () => {
+    f.set(p, from);
+    f.set(j, i32(0));
+    f.while(j, depth, 1, () => {
+      f.store('v128.store', to, load('v128.load', p));
+      f.store('v128.store', to, load('v128.load', p, 16), 16);
+      f.advance(p, row);
+      f.advance(to, 32);
+    });
+    f.advance(from, 32);
+  });
+  return f;
 }
 
 /** Four vectors a, b, c, d as the columns of what they were the rows of. */

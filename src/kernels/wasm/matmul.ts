@@ -67,7 +67,7 @@ function placePanels(cache: KernelCache, k: LayoutKernels, b: Matrix, staging: n
   }
   writeStrided(memory, staging, b.view);
   const row = 4 * columns;
-  k.copy(staging, target, 1, whole, depth, PANEL, 0, 4 * PANEL, row, 4, 0, panelBytes, 4 * PANEL, 4);
+  k.panels(staging, target, whole, depth, row);
   if (rest > 0) {
     k.copy(
       staging + 4 * PANEL * whole,

@@ -162,7 +162,7 @@ export function chooseRuns(
   outputs: readonly number[],
   strides: readonly number[],
   images: number,
-  cost: (length: number) => number,
+  cost: (length: number, level: number) => number,
 ): { runs: Runs; images: number } {
   // Running on over the images pays only where one image is short; 1024 floats amortise a run.
   const together = Math.min(images, Math.max(1, Math.ceil(1024 / (strides[0] as number))));
@@ -171,7 +171,7 @@ export function chooseRuns(
   for (const level of [1, 2, 3, 0]) {
     const count = level === 0 ? together : 1;
     const runs = runsAt(level, [count, ...outputs], strides);
-    const spent = (runs.outer * runs.segments * cost(runs.length)) / count;
+    const spent = (runs.outer * runs.segments * cost(runs.length, level)) / count;
     if (spent < least) {
       least = spent;
       best = { runs, images: count };

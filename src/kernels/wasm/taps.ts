@@ -40,6 +40,8 @@ export interface TapKernel {
   readonly length: number;
   /** Floats from one vector of x to the next within a tile row; 4 unless x is packed in panels (see `panel`). */
   readonly panel?: number;
+  /** Rows of one call, `x` and `y` floats apart, all for one tile of outputs before the next; 1 row if absent. */
+  readonly rows?: { readonly count: number; readonly x: number; readonly y: number };
   readonly fma: boolean;
   readonly epilogue?: Epilogue;
 }
@@ -127,18 +129,26 @@ function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers): v
   });
 }
 
-/** One row for `outputs` outputs: tiles from left to right. */
+/** The rows for `outputs` outputs: tiles from left to right, row after row. */
 function rowFunction(k: TapKernel, outputs: number): FunctionBuilder {
   const f = new FunctionBuilder(`row_${outputs}`, { exported: false });
   const at = pointers(f);
   const { vectors, count, tail }: Coverage = cover(Math.ceil(k.length / 4), tileVectors(outputs, k.fma));
-  f.repeat(count, () => {
-    emitTile(f, k, new Tile(f, vectors, outputs, k.fma), at);
-    f.advance(at.x, 4 * vectors * (k.panel ?? 4));
-    f.advance(at.y, 16 * vectors);
-    if (k.epilogue?.mask) f.advance(at.mask, 16 * vectors);
+  const main = new Tile(f, vectors, outputs, k.fma);
+  const last = tail > 0 ? new Tile(f, tail, outputs, k.fma) : main;
+  f.repeat(k.rows?.count ?? 1, () => {
+    const row = k.rows === undefined ? at : { ...at, x: f.let(at.x, 'xr'), y: f.let(at.y, 'yr') };
+    f.repeat(count, () => {
+      emitTile(f, k, main, row);
+      f.advance(row.x, 4 * vectors * (k.panel ?? 4));
+      f.advance(row.y, 16 * vectors);
+      if (k.epilogue?.mask) f.advance(at.mask, 16 * vectors);
+    });
+    if (tail > 0) emitTile(f, k, last, row);
+    if (k.rows === undefined) return;
+    f.advance(at.x, 4 * k.rows.x);
+    f.advance(at.y, 4 * k.rows.y);
   });
-  if (tail > 0) emitTile(f, k, new Tile(f, tail, outputs, k.fma), at);
   return f;
 }
 
@@ -176,6 +186,16 @@ export function tapKey(k: TapKernel): string {
   const { bias, accumulate, relu, mask } = k.epilogue ?? {};
   const taps = k.taps.length > UNROLLED_TAPS ? `#${k.taps.length}` : k.taps.map((t) => `${t.x}:${t.w}`).join(' ');
   const flags = `${bias ? 'b' : ''}${accumulate ? 'a' : ''}${relu ? 'r' : ''}${mask ? 'm' : ''}${k.fma ? 'f' : ''}`;
-  const sizes = [k.channels, k.xChannel, k.wChannel, k.outputs, k.wOutput, k.yOutput, k.length, k.panel ?? 4];
+  const sizes = [
+    k.channels,
+    k.xChannel,
+    k.wChannel,
+    k.outputs,
+    k.wOutput,
+    k.yOutput,
+    k.length,
+    k.panel ?? 4,
+    ...Object.values(k.rows ?? {}),
+  ];
   return `taps ${sizes.join(',')} ${taps} ${flags}`;
 }
