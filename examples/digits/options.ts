@@ -83,7 +83,7 @@ function makeCommand(write: (text: string) => void): Command {
     .option('--epochs <n>', 'times to go through the training digits (default: 3, with --data 1)', whole(0))
     .option(
       '--limit <n>',
-      'train on this many digits, and judge by at most as many (default: 12000 drawn ones, with --data all)',
+      'train on this many digits, and judge by at most as many (default: 15000 drawn ones, with --data all)',
       whole(1),
     )
     .option('--batch-size <n>', 'digits per step', whole(1), 64)
