@@ -119,7 +119,7 @@ describe('npm run train', () => {
       writeFileSync(file, '');
       const mistakes: [string[], RegExp][] = [
         [['--epochs', 'many'], /option '--epochs <n>' argument 'many' is invalid/],
-        [['--judge', join(folder, 'nowhere'), '--limit', '10'], /there is no folder/],
+        [['--judge', join(folder, 'nowhere'), '--limit', '10', '--out', join(folder, 'e')], /there is no folder/],
         [['--out', file], /--out: cannot write into/],
         [
           ['--limit', '200', '--lr', '1e9', '--epochs', '4', '--out', join(folder, 'd')],
