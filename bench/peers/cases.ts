@@ -6,13 +6,13 @@ import { CONVOLUTIONS, type ConvShape, MATMULS, type MatmulShape, POOLS, type Po
 import type { Direction, Task, TensorFile } from './protocol.ts';
 
 export const GROUPS = [
+  'network, training step',
+  'network, forward',
   'convolution, forward',
   'convolution, input gradient',
   'convolution, weight gradient',
   'matmul',
   'max pooling',
-  'network, forward',
-  'network, training step',
 ] as const;
 
 export type Group = (typeof GROUPS)[number];

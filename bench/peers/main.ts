@@ -31,7 +31,8 @@ const HELP = `npm run bench:peers -- [options]
   --out FILE       results as JSON (default bench/results/peers.json)
   --merge          keep the rows of that file that this run does not measure
   --markdown       measure nothing: print the tables of that file
-  --readme FILE    measure nothing: put the tables between <!-- peers:begin --> and <!-- peers:end --> of FILE
+  --readme FILE    measure nothing: put the tables between <!-- benchmarks: generated --> and
+                   <!-- /benchmarks --> of FILE
   --all            more shapes of the same kinds
   --list           print the names of the cases
 `;
@@ -155,11 +156,11 @@ async function measureAll(): Promise<void> {
 }
 
 function fillReadme(file: string): void {
-  const [begin, end] = ['<!-- peers:begin -->', '<!-- peers:end -->'];
+  const [begin, end] = ['<!-- benchmarks: generated -->', '<!-- /benchmarks -->'];
   const text = readFileSync(file, 'utf8');
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   if (from < 0 || to < from) throw new Error(`${file} has no lines ${begin} and ${end}`);
-  writeFileSync(file, `${text.slice(0, from)}${begin}\n${markdown(readReport())}\n${text.slice(to)}`);
+  writeFileSync(file, `${text.slice(0, from)}${begin}\n\n${markdown(readReport())}\n\n${text.slice(to)}`);
 }
 
 if (options.help) console.log(HELP);
