@@ -4,12 +4,12 @@ import {
   Conv1d,
   Conv2d,
   Conv3d,
+  compile,
   crossEntropy,
   Dense,
   Flatten,
   Generator,
   MaxPool3d,
-  type Module,
   manualSeed,
   noGrad,
   ReLU,
@@ -61,14 +61,26 @@ function isolated(x: Tensor): Tensor {
 }
 
 /** Minimises by Adam over fresh batches; tells the loss five times. */
-function learn(model: Module, steps: number, lr: number, say: Say, lossOf: () => Tensor): void {
+function learn<Y>(
+  model: Sequential | Conv1d | Conv2d,
+  steps: number,
+  lr: number,
+  say: Say,
+  lossOf: (prediction: Tensor, y: Y) => Tensor,
+  batch: () => { x: Tensor; y: Y },
+): void {
   const optimizer = new Adam(model.parameters(), { lr });
-  for (let step = 0; step <= steps; step++) {
-    const loss = lossOf();
-    if (step % Math.ceil(steps / 5) === 0) say(`  step ${String(step).padStart(4)}  loss ${loss.item().toFixed(4)}`);
+  const stepOn = compile((x: Tensor, y: Y) => {
+    const loss = lossOf(model.forward(x), y);
     loss.backward();
     optimizer.step();
     optimizer.zeroGrad();
+    return loss;
+  });
+  for (let step = 0; step <= steps; step++) {
+    const { x, y } = batch();
+    const loss = stepOn(x, y);
+    if (step % Math.ceil(steps / 5) === 0) say(`  step ${String(step).padStart(4)}  loss ${loss.item().toFixed(4)}`);
   }
 }
 
@@ -96,10 +108,7 @@ function rowDemo(chance: Generator, say: Say): void {
   say('1-D: learn the filter that finds an isolated 1 in a row of bits');
   say('A filter of 3 weights and a bias slides over the row; where its answer is above 0, it says "isolated".\n');
   const model = new Conv1d(1, 1, 3, { padding: 1 });
-  learn(model, 300, 0.1, say, () => {
-    const { x, y } = batch(32);
-    return bceWithLogitsLoss(model.forward(x), y);
-  });
+  learn(model, 300, 0.1, say, bceWithLogitsLoss, () => batch(32));
   const { weight, bias } = model.stateDict() as { weight: Tensor; bias: Tensor };
   say(`\nlearned filter ${[...weight.toTypedArray()].map(signedNumber).join(' ')}   bias ${signedNumber(bias.item())}`);
   const middle = weight.toTypedArray()[1] as number;
@@ -125,10 +134,7 @@ function pictureDemo(chance: Generator, say: Say): void {
   say('2-D: learn to find isolated pixels in binary pictures');
   say('A filter of 3 × 3 weights and a bias; an isolated pixel has no neighbour on any of its eight sides.\n');
   const model = new Conv2d(1, 1, 3, { padding: 1 });
-  learn(model, 300, 0.1, say, () => {
-    const { x, y } = batch(16);
-    return bceWithLogitsLoss(model.forward(x), y);
-  });
+  learn(model, 300, 0.1, say, bceWithLogitsLoss, () => batch(16));
   const { weight, bias } = model.stateDict() as { weight: Tensor; bias: Tensor };
   const rows = weight.reshape([3, 3]).toArray() as number[][];
   say('\nlearned filter');
@@ -179,9 +185,9 @@ function volumeDemo(chance: Generator, say: Say): void {
   const model = new Sequential(new Conv3d(1, 4, 3), new ReLU(), new MaxPool3d(2), new Flatten(), new Dense(4 * 27, 2));
   say(String(summary(model, [1, 1, SIDE, SIDE, SIDE])));
   say();
-  learn(model, 80, 0.01, say, () => {
+  learn(model, 80, 0.01, say, crossEntropy, () => {
     const { x, labels } = drawVolumes(16, chance);
-    return crossEntropy(model.forward(x), labels);
+    return { x, y: labels };
   });
   const fresh = drawVolumes(200, chance);
   const answers = noGrad(() => model.forward(fresh.x).argMax(1).toTypedArray());

@@ -22,6 +22,8 @@ export interface TrainOptions {
   readonly optimizer: OptimizerName;
   readonly loss: LossName;
   readonly out: string;
+  /** Run operation by operation instead of compiling the training step. */
+  readonly eager: boolean;
   readonly demo: '1d' | '2d' | '3d' | undefined;
 }
 
@@ -61,6 +63,7 @@ export function parseArguments(args: readonly string[]): TrainOptions | { help: 
     optimizer: given.optimizer,
     loss: given.loss,
     out: given.out,
+    eager: given.eager ?? false,
     demo: given.demo,
     epochs: given.epochs ?? (given.data === undefined ? EPOCHS.synthetic : EPOCHS.mnist),
     lr: given.lr ?? LEARNING_RATES[given.optimizer],
@@ -100,6 +103,7 @@ function makeCommand(write: (text: string) => void): Command {
     )
     .addOption(new Option('--loss <name>', 'what to minimise').choices(LOSSES).default('crossEntropy'))
     .option('--out <dir>', 'where to write the report', text, 'out')
+    .option('--eager', 'run operation by operation instead of compiling the training step')
     .addOption(
       new Option('--demo <kind>', 'seconds-long demonstrations: a filter in a row, in a picture, in a volume').choices([
         '1d',

@@ -1,4 +1,4 @@
-import { Adam, LinearLR, noGrad, type Sequential, SGD, softmax, Tensor } from 'typedgrad';
+import { Adam, compile, LinearLR, noGrad, type Sequential, SGD, softmax, Tensor } from 'typedgrad';
 import { DataLoader, TensorDataset } from 'typedgrad/data';
 import { type History, type Judgement, judge } from './history.ts';
 import { LOSS_FUNCTIONS } from './model.ts';
@@ -11,7 +11,7 @@ export interface Stop {
   requested: boolean;
 }
 
-export type Settings = Pick<TrainOptions, 'epochs' | 'batchSize' | 'lr' | 'seed' | 'optimizer' | 'loss'>;
+export type Settings = Pick<TrainOptions, 'epochs' | 'batchSize' | 'lr' | 'seed' | 'optimizer' | 'loss' | 'eager'>;
 
 /** Signals are delivered between steps, never inside one. */
 const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -54,15 +54,20 @@ export async function train(
     totalIters: settings.epochs * loader.length,
   });
   const lossOf = LOSS_FUNCTIONS[settings.loss];
+  const learn = (x: Tensor, labels: Int32Array) => {
+    const scores = model.forward(x);
+    const loss = lossOf(scores, labels);
+    loss.backward();
+    optimizer.step();
+    optimizer.zeroGrad();
+    return { scores, loss };
+  };
+  const stepOn = settings.eager ? learn : compile(learn);
   const running = { loss: new Running(), accuracy: new Running() };
   let seen = 0;
   for (let epoch = 1; epoch <= settings.epochs && !hooks.stop.requested; epoch++) {
     for (const [x, labels] of loader) {
-      const scores = model.forward(x);
-      const loss = lossOf(scores, labels);
-      loss.backward();
-      optimizer.step();
-      optimizer.zeroGrad();
+      const { scores, loss } = stepOn(x, labels);
       schedule.step();
       seen += labels.length;
       const step = { seen, epoch, loss: loss.item(), accuracy: share(scores, labels) };

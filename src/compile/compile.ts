@@ -1,7 +1,7 @@
 /** `compile`: a function with the signature of the one it was given, which runs as a planned program. */
 
 import { TraceError } from '../errors.ts';
-import { currentInterpreter, eager } from '../ops/apply.ts';
+import { currentInterpreter, eager, traceGeneration } from '../ops/apply.ts';
 import { show } from '../tensor/options.ts';
 import { add } from '../ops/elementwise.ts';
 import { type NumberArray, Tensor } from '../tensor/tensor.ts';
@@ -19,7 +19,11 @@ export interface Compiled<A extends unknown[], R> {
   dispose(): void;
 }
 
+/** So many traced variants are kept at a time: a function called with ever new numbers is traced ever anew, but does not fill memory. */
+const mostVariants = 64;
+
 interface Variant<R> {
+  readonly key: string;
   readonly traced: Trace<R>;
   readonly program: Program;
 }
@@ -42,7 +46,7 @@ interface Variant<R> {
  */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R): Compiled<A, R> {
   if (typeof fn !== 'function') throw new TraceError(`compile: expected a function, but got ${show(fn)}`);
-  const variants = new Map<string, Variant<R>[]>();
+  const variants: Variant<R>[] = [];
   const identities = new Identities();
 
   const compiled = (...args: A): R => {
@@ -50,25 +54,34 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R): Compiled
     if (currentInterpreter() !== eager) return fn(...args);
     const inputs: (Tensor | NumberArray)[] = [];
     const structure = describe(args, (leaf) => leafKey(inputs.push(leaf) - 1, leaf), identities);
-    const key = `${structure} ${isGradEnabled() ? 'recorded' : 'unrecorded'}`;
-    const known = variants.get(key)?.find(({ traced }) => traced.guards.every(({ read, value }) => read() === value));
-    const variant = known ?? traceVariant(key, args, inputs);
+    const key = `${structure} ${isGradEnabled() ? 'recorded' : 'unrecorded'} ${traceGeneration()}`;
+    const found = variants.findIndex((variant) => variant.key === key && variant.traced.guards.every(({ read, value }) => read() === value));
+    const variant = found < 0 ? traceVariant(key, args, inputs) : variants[found]!;
+    // The most recently used comes first; where there are many, the least recently used goes.
+    if (found !== 0) {
+      if (found > 0) variants.splice(found, 1);
+      variants.unshift(variant);
+      for (const old of variants.splice(mostVariants)) old.program.dispose();
+    }
+    checkApart(variant, inputs);
     return finish(variant, inputs, variant.program.run(inputs));
   };
 
   function traceVariant(key: string, args: A, inputs: readonly (Tensor | NumberArray)[]): Variant<R> {
-    const traced = trace(inputs.map(specOf), (tensors) => {
+    // The name tells `whereabouts` where the traced function begins.
+    const tracedFunction = (tensors: readonly Tensor[]): R => {
       let next = 0;
       return fn(...mapLeaves(args, () => tensors[next++]!));
-    }, tensorsIn);
-    const variant = { traced, program: new Program(traced.graph) };
-    variants.set(key, [...(variants.get(key) ?? []), variant]);
-    return variant;
+    };
+    const traced = trace(inputs.map(specOf), tracedFunction, tensorsIn);
+    return { key, traced, program: new Program(traced.graph) };
   }
 
   return Object.assign(compiled, {
-    explain: () => [...variants.values()].flat().map(({ program }) => program.explain()).join('\n\n'),
-    dispose: () => variants.clear(),
+    explain: () => variants.map(({ program }) => program.explain()).join('\n\n'),
+    dispose: () => {
+      for (const { program } of variants.splice(0)) program.dispose();
+    },
   });
 }
 
@@ -80,6 +93,18 @@ function leafKey(index: number, leaf: Tensor | NumberArray): string {
 function specOf(leaf: Tensor | NumberArray): InputSpec {
   if (leaf instanceof Tensor) return { shape: leaf.shape, dtype: leaf.dtype, requiresGrad: leaf.requiresGrad };
   return { shape: [leaf.length], dtype: leaf instanceof Float64Array ? 'float64' : 'float32', requiresGrad: false };
+}
+
+/** @throws TraceError if an argument is also captured and changed, which a program that copies its arguments would not show. */
+function checkApart<R>({ traced }: Variant<R>, inputs: readonly (Tensor | NumberArray)[]): void {
+  if (traced.captured.size === 0) return;
+  for (const [i, x] of inputs.entries()) {
+    if (!(x instanceof Tensor) || !traced.captured.has(x.storage)) continue;
+    throw new TraceError(
+      `compile: argument ${i}, shape [${x.shape.join(', ')}], is also captured by the function, which changes it or looks at its gradient; ` +
+        'close over it and leave it out of the arguments, or pass a clone()',
+    );
+  }
 }
 
 /** The function's result with the program's outputs in place, and the gradients left in the arguments. */

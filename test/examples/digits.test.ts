@@ -158,6 +158,19 @@ describe('the training loop', () => {
     seed: 0,
     optimizer,
     loss,
+    eager: false,
+  });
+
+  it('gives the same losses compiled and operation by operation, to rounding', async () => {
+    const run = async (eager: boolean): Promise<number[]> => {
+      manualSeed(0);
+      const model = makeModel(makeLayers(28));
+      const judge = () => judgeDigits(model, test);
+      const { steps } = await train(model, digits, { ...settings('sgd', 'crossEntropy'), eager }, { ...hooks, judge });
+      return steps.map((step) => step.loss);
+    };
+    const [compiled, eager] = [await run(false), await run(true)];
+    for (const [i, loss] of compiled.entries()) expect(Math.abs(loss - (eager[i] ?? Number.NaN))).toBeLessThan(1e-3);
   });
 
   it.each(LOSSES.flatMap((loss) => [[loss, 'sgd'] as const, [loss, 'adam'] as const]))(

@@ -48,6 +48,7 @@ describe('parseArguments', () => {
       optimizer: 'sgd',
       loss: 'crossEntropy',
       out: 'out',
+      eager: false,
       demo: undefined,
     });
   });
@@ -55,7 +56,7 @@ describe('parseArguments', () => {
   it('reads every option, and suits epochs and learning rate to the others', () => {
     expect(
       parseArguments(
-        '--data d --judge j --limit 9 --batch-size 8 --seed 7 --optimizer adam --loss mse --out o'.split(' '),
+        '--data d --judge j --limit 9 --batch-size 8 --seed 7 --optimizer adam --loss mse --out o --eager'.split(' '),
       ),
     ).toEqual({
       data: 'd',
@@ -68,6 +69,7 @@ describe('parseArguments', () => {
       optimizer: 'adam',
       loss: 'mse',
       out: 'o',
+      eager: true,
       demo: undefined,
     });
     expect(parseArguments(['--epochs', '0', '--lr', '1e-3', '--demo', '2d'])).toMatchObject({
