@@ -1,0 +1,147 @@
+/** Asks the tests about one bug after the other. */
+
+import { Generator } from '../../src/tensor/random.ts';
+import type { Unit } from './collect.ts';
+import type { Mutant } from './instrument.ts';
+import type { Library } from './library.ts';
+import { watched, withBug } from './runtime.ts';
+
+/** What a test does without any bug. */
+export interface Trace {
+  readonly name: string;
+  readonly ms: number;
+  readonly turns: number;
+  /** The switches that it passes. */
+  readonly passed: Uint16Array;
+}
+
+export interface Verdict {
+  readonly id: number;
+  readonly verdict: 'killed' | 'survived' | 'not reached';
+  /** The test that noticed it. */
+  readonly by?: string;
+  /** How many tests were asked, of how many that pass the place. */
+  readonly asked: number;
+  readonly of: number;
+}
+
+export interface Limits {
+  /** The order in which tests are asked. */
+  readonly seed: number;
+  /** For how long tests are asked about one bug. */
+  readonly seconds: number;
+}
+
+/** How many of the tests that noticed the last bugs of a file are asked first about the next one. */
+const RECENT = 12;
+
+export class Judge {
+  readonly #library: Library;
+  readonly #limits: Limits;
+  #units: Unit[];
+  #traces: readonly Trace[] = [];
+  #passing: readonly number[][] = [];
+  readonly #killers = new Map<string, number[]>();
+  /** Whether the modules were loaded with a bug switched on. */
+  #isTainted = false;
+
+  constructor(library: Library, units: Unit[], limits: Limits) {
+    this.#library = library;
+    this.#units = units;
+    this.#limits = limits;
+  }
+
+  /** Runs every test without bugs. Those that fail even so are left out. */
+  async trace(): Promise<Trace[]> {
+    const traces: Trace[] = [];
+    for (const { name, run } of this.#units) {
+      const start = performance.now();
+      try {
+        const { passed, turns } = await watched(this.#library.mutants.length, run);
+        const ids = Uint16Array.from([...passed.keys()].filter((id) => passed[id] === 1));
+        traces.push({ name, ms: performance.now() - start, turns, passed: ids });
+      } catch (error) {
+        traces.push({ name, ms: Number.POSITIVE_INFINITY, turns: 0, passed: new Uint16Array() });
+        console.error(`left out, since it fails here without any bug: ${name}: ${firstLine(error)}`);
+      }
+    }
+    return traces;
+  }
+
+  use(traces: readonly Trace[]): void {
+    const passing = this.#library.mutants.map((): number[] => []);
+    for (const [i, { passed }] of traces.entries()) for (const id of passed) passing[id]!.push(i);
+    this.#traces = traces;
+    this.#passing = passing;
+  }
+
+  async judge(mutant: Mutant): Promise<Verdict> {
+    const passing = this.#passing[mutant.id]!;
+    const atLoad = mutant.atLoad || passing.length === 0;
+    if (!atLoad) {
+      if (this.#isTainted) await this.#reload();
+      return this.#ask(mutant, passing, true);
+    }
+    await withBug(mutant.id, Number.POSITIVE_INFINITY, () => this.#reload());
+    this.#isTainted = true;
+    if (this.#units.length !== this.#traces.length)
+      return { id: mutant.id, verdict: 'killed', by: 'loading', asked: 0, of: 0 };
+    return this.#ask(mutant, this.#sameFile(mutant), false);
+  }
+
+  /** Tests that pass anything in the file of a bug, which works while the file is loaded. */
+  #sameFile({ file }: Mutant): number[] {
+    const ids = this.#library.mutants.filter((other) => other.file === file).map(({ id }) => id);
+    return [...new Set(ids.flatMap((id) => this.#passing[id]!))];
+  }
+
+  async #ask(mutant: Mutant, passing: readonly number[], mayRepeat: boolean): Promise<Verdict> {
+    const { id, file } = mutant;
+    if (passing.length === 0) return { id, verdict: 'not reached', asked: 0, of: 0 };
+    const recent = this.#killers.get(file) ?? [];
+    const until = performance.now() + 1000 * this.#limits.seconds;
+    let asked = 0;
+    for (const i of this.#inOrder(passing, recent, id)) {
+      if (performance.now() > until) break;
+      asked++;
+      if (!(await this.#fails(i, id))) continue;
+      // A bug may leave the library in a state in which everything fails: such a one is only believed from a fresh start.
+      if (mayRepeat && (await this.#fails(i, -1))) {
+        await this.#reload();
+        if (!(await this.#fails(i, id))) continue;
+        await this.#reload();
+      }
+      this.#killers.set(file, [i, ...recent.filter((other) => other !== i)].slice(0, RECENT));
+      return { id, verdict: 'killed', by: this.#traces[i]!.name, asked, of: passing.length };
+    }
+    return { id, verdict: 'survived', asked, of: passing.length };
+  }
+
+  /** Recent killers, quick tests in random order, slow ones. */
+  #inOrder(passing: readonly number[], recent: readonly number[], id: number): number[] {
+    const first = recent.filter((i) => passing.includes(i));
+    const generator = new Generator(this.#limits.seed * 100_003 + id);
+    const rest = passing
+      .filter((i) => !first.includes(i))
+      .map((i) => ({ i, rank: Math.max(50, this.#traces[i]!.ms) + generator.uniform() }));
+    return [...first, ...rest.sort((a, b) => a.rank - b.rank).map(({ i }) => i)];
+  }
+
+  async #fails(i: number, id: number): Promise<boolean> {
+    try {
+      await withBug(id, 8 * this.#traces[i]!.turns + 20_000, () => this.#units[i]!.run());
+      return false;
+    } catch {
+      return true;
+    }
+  }
+
+  async #reload(): Promise<void> {
+    this.#units = await this.#library.load();
+    this.#isTainted = false;
+  }
+}
+
+function firstLine(error: unknown): string {
+  return String(error instanceof Error ? error.message : error).split('\n')[0]!;
+}
