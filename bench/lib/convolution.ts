@@ -1,4 +1,5 @@
 /** Convolution kernels as a compiled program would use them: planned buffers filled once, only the kernels timed. */
+import type { ConvGeometry } from '../../src/kernels/types.ts';
 import { KernelCache, type KernelFunction } from '../../src/kernels/wasm/cache.ts';
 import {
   type ConvPlan,
@@ -10,7 +11,9 @@ import {
 import { dotFunctions, dotKey, dotTable } from '../../src/kernels/wasm/dots.ts';
 import { features } from '../../src/kernels/wasm/features.ts';
 import { KernelMemory } from '../../src/kernels/wasm/memory.ts';
+import type { AxisSizes } from '../../src/kernels/wasm/plan.ts';
 import { tapFunctions, tapKey, tapTable } from '../../src/kernels/wasm/taps.ts';
+import type { ConvShape } from '../shapes.ts';
 
 /** Fills a buffer with small numbers that differ. */
 function fill(memory: KernelMemory, address: number, count: number): void {
@@ -93,4 +96,40 @@ export function kernelRunner(direction: Direction, c: ConvSizes): () => void {
   if (direction === 'forward') return tapRunner(planForward(c, fma), c);
   if (direction === 'input gradient') return tapRunner(planInputGrad(c, fma), c);
   return dotRunner(c);
+}
+
+/** Sizes, geometry and floating-point operations of a named shape. */
+export function convolutionOf(s: ConvShape): {
+  readonly sizes: ConvSizes;
+  readonly geometry: ConvGeometry;
+  readonly w: readonly number[];
+  readonly y: readonly number[];
+  readonly flops: number;
+} {
+  const spatial = s.x.slice(2);
+  const counts = spatial.map((size, i) => Math.floor((size + 2 * s.padding - (s.kernel[i] as number)) / s.stride) + 1);
+  const axis = (a: number): AxisSizes => {
+    const i = a - 3 + spatial.length;
+    if (i < 0) return { x: 1, k: 1, y: 1, stride: 1, dilation: 1, before: 0 };
+    return { x: spatial[i]!, k: s.kernel[i]!, y: counts[i]!, stride: s.stride, dilation: 1, before: s.padding };
+  };
+  const [images, inputs] = s.x as [number, number];
+  const sizes = {
+    images,
+    groups: s.groups,
+    channels: inputs / s.groups,
+    outputs: s.outputs / s.groups,
+    axes: [axis(0), axis(1), axis(2)] as const,
+  };
+  const each = (value: number): number[] => spatial.map(() => value);
+  const w = [s.outputs, sizes.channels, ...s.kernel];
+  const y = [images, s.outputs, ...counts];
+  const terms = [...y, ...w.slice(1)].reduce((a, b) => a * b, 1);
+  return {
+    sizes,
+    geometry: { stride: each(s.stride), dilation: each(1), before: each(s.padding), groups: s.groups },
+    w,
+    y,
+    flops: 2 * terms,
+  };
 }

@@ -14,6 +14,8 @@ export interface Measurement {
   readonly low: number;
   readonly high: number;
   readonly gflops: number;
+  /** GFLOP/s over the first candidate's in the same round: the median of all rounds. */
+  readonly ratio: number;
 }
 
 const now = (): number => performance.now();
@@ -39,12 +41,15 @@ function callsPer(candidate: Candidate, milliseconds: number): number {
 export interface TimingOptions {
   readonly rounds?: number;
   readonly warmUp?: number;
-  /** Milliseconds of one sample. */
+  /**
+   * Milliseconds of one sample, the same for every candidate: longer than a time slice of a shared machine, so that what
+   * other work takes away is taken from all alike.
+   */
   readonly sample?: number;
 }
 
 export async function measure(candidates: readonly Candidate[], options: TimingOptions = {}): Promise<Measurement[]> {
-  const { rounds = 15, sample = 4 } = options;
+  const { rounds = 11, sample = 20 } = options;
   for (const candidate of candidates) await warmUp(candidate, options.warmUp ?? 60);
   const calls = candidates.map((c) => callsPer(c, sample));
   const samples: number[][] = candidates.map(() => []);
@@ -56,9 +61,19 @@ export async function measure(candidates: readonly Candidate[], options: TimingO
       (samples[i] as number[]).push((now() - start) / count);
     });
   }
+  const speed = (i: number, round: number): number =>
+    (candidates[i] as Candidate).flops / (samples[i]?.[round] as number);
   return candidates.map(({ name, flops }, i) => {
-    const sorted = (samples[i] as number[]).sort((a, b) => a - b);
-    const at = (q: number): number => sorted[Math.round(q * (sorted.length - 1))] as number;
-    return { name, median: at(0.5), low: at(0.25), high: at(0.75), gflops: flops / at(0.5) / 1e6 };
+    const sorted = [...(samples[i] as number[])].sort((a, b) => a - b);
+    const ratios = sorted.map((_, round) => speed(i, round) / speed(0, round)).sort((a, b) => a - b);
+    const at = (list: readonly number[], q: number): number => list[Math.round(q * (list.length - 1))] as number;
+    return {
+      name,
+      median: at(sorted, 0.5),
+      low: at(sorted, 0.25),
+      high: at(sorted, 0.75),
+      gflops: flops / at(sorted, 0.5) / 1e6,
+      ratio: at(ratios, 0.5),
+    };
   });
 }

@@ -4,6 +4,7 @@ import type { KernelCache, KernelFunction } from './cache.ts';
 import {
   type ConvPlan,
   type ConvSizes,
+  isScattered,
   planForward,
   planInputGrad,
   planWeightGrad,
@@ -85,22 +86,25 @@ interface ReadyStage {
 
 interface Ready {
   readonly plan: ConvPlan;
+  /** The kernels want weights [in, out, ...K] in each group. */
+  readonly exchanged: boolean;
   readonly stages: readonly ReadyStage[];
 }
 
-function ready(cache: KernelCache, plan: ConvPlan): Ready {
+function ready(cache: KernelCache, plan: ConvPlan, exchanged: boolean): Ready {
   const stages = plan.stages.map((stage) => ({
     stage,
     run: cache.get(tapKey(stage.kernel), () => tapFunctions(stage.kernel)).run as KernelFunction,
     table: tapTable(stage.kernel),
   }));
-  return { plan, stages };
+  return { plan, exchanged, stages };
 }
 
 interface Buffers {
   readonly staged: number;
   readonly source: number;
   readonly weights: number;
+  readonly given: number;
   readonly rows: number;
   readonly result: number;
   readonly table: number;
@@ -129,6 +133,31 @@ function runStage(
   }
 }
 
+/** Weights into memory, exchanged if the kernels want them so: [out, in, ...K] to [in, out, ...K] in each group. */
+function placeWeights(cache: KernelCache, k: LayoutKernels, r: Ready, at: Buffers, w: Strided, groups: number): void {
+  writeStrided(cache.memory, r.exchanged ? at.given : at.weights, w);
+  if (!r.exchanged) return;
+  const { inputs: outer, outputs: inner } = r.plan;
+  const row = product(w.shape.slice(2));
+  const whole = 4 * outer * inner * row;
+  k.copy(
+    at.given,
+    at.weights,
+    groups,
+    inner,
+    outer,
+    row,
+    whole,
+    4 * row,
+    4 * inner * row,
+    4,
+    whole,
+    4 * outer * row,
+    4 * row,
+    4,
+  );
+}
+
 /** Runs a forward convolution or an input gradient; false if it must run on the reference kernels. */
 function execute(cache: KernelCache, r: Ready, x: Strided, w: Strided, groups: number, y: FloatArray): boolean {
   const { plan } = r;
@@ -138,6 +167,7 @@ function execute(cache: KernelCache, r: Ready, x: Strided, w: Strided, groups: n
     staged: plan.source.dense ? 0 : plan.images * inputs * plan.inputSize,
     source: inputs * plan.source.channel,
     weights: product(w.shape),
+    given: r.exchanged ? product(w.shape) : 0,
     rows: plan.rows,
     result: plan.images * outputs * plan.outputSize,
     table: Math.max(0, ...r.stages.map((s) => s.table.length)),
@@ -145,7 +175,7 @@ function execute(cache: KernelCache, r: Ready, x: Strided, w: Strided, groups: n
   if (
     !memory.begin(
       Object.values(counts).reduce((a, b) => a + b, 0),
-      6,
+      7,
     )
   )
     return false;
@@ -153,12 +183,13 @@ function execute(cache: KernelCache, r: Ready, x: Strided, w: Strided, groups: n
     staged: memory.allocate(counts.staged),
     source: memory.allocate(counts.source),
     weights: memory.allocate(counts.weights),
+    given: memory.allocate(counts.given),
     rows: memory.allocate(counts.rows),
     result: memory.allocate(counts.result),
     table: memory.allocate(counts.table),
   };
   const k = layoutKernels(cache);
-  writeStrided(memory, at.weights, w);
+  placeWeights(cache, k, r, at, w, groups);
   // Padding is zeros here, and zero times an infinite weight would be NaN where the definition has no term.
   if (!plan.source.dense && k.finite(at.weights, counts.weights) === 0) return false;
   if (!plan.source.dense) memory.zero(at.source, counts.source);
@@ -208,7 +239,7 @@ export function conv(
 ): boolean {
   const sizes = sizesOf(x.shape, w.shape, shape, geometry);
   const fma = isFused();
-  const r = cache.plan(keyOf('conv', sizes, fma), () => ready(cache, planForward(sizes, fma)));
+  const r = cache.plan(keyOf('conv', sizes, fma), () => ready(cache, planForward(sizes, fma), false));
   return execute(cache, r, x, w, geometry.groups, y);
 }
 
@@ -222,7 +253,10 @@ export function convInputGrad(
 ): boolean {
   const sizes = sizesOf(shape, w.shape, g.shape, geometry);
   const fma = isFused();
-  const r = cache.plan(keyOf('convInputGrad', sizes, fma), () => ready(cache, planInputGrad(sizes, fma)));
+  const r = cache.plan(keyOf('convInputGrad', sizes, fma), () => {
+    const exchanged = isScattered(sizes);
+    return ready(cache, planInputGrad(sizes, fma, exchanged), exchanged);
+  });
   return execute(cache, r, g, w, geometry.groups, y);
 }
 

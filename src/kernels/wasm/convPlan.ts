@@ -155,10 +155,12 @@ function pick(
   axes: Three<AxisPlan>,
   counts: readonly number[],
   images: number,
+  channels: number,
   cost: (length: number, level: number) => number,
 ): { runs: Runs; images: number } {
   const strides = [axes[0].pitch * axes[1].pitch * axes[2].pitch, axes[1].pitch * axes[2].pitch, axes[2].pitch, 1];
-  return chooseRuns(counts, strides, images, cost);
+  const planes = axes.reduce((n, a) => n * a.planes.length, 1);
+  return chooseRuns(counts, strides, images, channels * planes, cost);
 }
 
 /** y from x and w. */
@@ -167,7 +169,7 @@ export function planForward(c: ConvSizes, fma: boolean): ConvPlan {
   const sizes = three(c.axes, (a) => a.x);
   const counts = three(c.axes, (a) => a.y);
   const terms = c.channels * product(three(c.axes, (a) => a.k));
-  const chosen = pick(axes, counts, c.images, runCost(c.outputs, terms, counts, [1, 1, 1], fma));
+  const chosen = pick(axes, counts, c.images, c.channels, runCost(c.outputs, terms, counts, [1, 1, 1], fma));
   const source = sourceOf(
     chosen.images,
     axes,
@@ -206,8 +208,11 @@ export function planForward(c: ConvSizes, fma: boolean): ConvPlan {
   };
 }
 
-/** dx from g and w: one stage per remainder of dx's positions, all over the same padded g. */
-export function planInputGrad(c: ConvSizes, fma: boolean): ConvPlan {
+/**
+ * dx from g and w: one stage per remainder of dx's positions, all over the same padded g. The sum runs over w's outermost
+ * axis; with `exchanged` weights [in, out, ...K] its terms lie together, which pays where w is large (see `isScattered`).
+ */
+export function planInputGrad(c: ConvSizes, fma: boolean, exchanged = false): ConvPlan {
   const adjoint = three(c.axes, planAdjoint);
   const axes = three(adjoint, (a) => a.axis);
   const sizes = three(c.axes, (a) => a.y);
@@ -220,6 +225,7 @@ export function planInputGrad(c: ConvSizes, fma: boolean): ConvPlan {
     axes,
     axes.map((a) => a.outputs),
     c.images,
+    c.outputs,
     cost,
   );
   const source = sourceOf(chosen.images, axes, sizes, [1, 1, 1]);
@@ -246,7 +252,7 @@ export function planInputGrad(c: ConvSizes, fma: boolean): ConvPlan {
     }
     const counts = three(residues, (r) => r.count);
     const strides = source.strides;
-    const runs = chosen.images > 1 ? undefined : chooseRuns(counts, strides, 1, cost).runs;
+    const runs = chosen.images > 1 ? undefined : chooseRuns(counts, strides, 1, 1, cost).runs;
     stages.push(
       stageOf(
         {
@@ -256,8 +262,8 @@ export function planInputGrad(c: ConvSizes, fma: boolean): ConvPlan {
           images: chosen.images,
           counts,
           taps: list,
-          wChannel: c.channels * count,
-          wOutput: count,
+          wChannel: exchanged ? count : c.channels * count,
+          wOutput: exchanged ? c.outputs * count : count,
           fma,
           sizes: target,
           from: three(residues, (r) => r.from),
@@ -286,6 +292,11 @@ export function planInputGrad(c: ConvSizes, fma: boolean): ConvPlan {
   };
 }
 
+/** Do the weights of one input lie so far apart (4 KB) that they fall into few sets of the cache? */
+export function isScattered(c: ConvSizes): boolean {
+  return c.outputs > 8 && c.channels * product(three(c.axes, (a) => a.k)) >= 1024;
+}
+
 /** dw from x and g. */
 export interface WeightPlan {
   readonly source: Source;
@@ -309,8 +320,8 @@ export function planWeightGrad(c: ConvSizes, fma: boolean): WeightPlan {
   const axes = three(c.axes, planAxis);
   const sizes = three(c.axes, (a) => a.x);
   const counts = three(c.axes, (a) => a.y);
-  // 100 floats: what loading and storing a tile's sums costs.
-  const chosen = pick(axes, counts, c.images, (length) => length + 100);
+  // 100 floats: what loading and storing a tile's sums costs. Rows are read from end to end, so they may lie further away.
+  const chosen = pick(axes, counts, c.images, c.channels / 4, (length) => length + 100);
   const source = sourceOf(
     chosen.images,
     axes,

@@ -154,18 +154,24 @@ export function runsAt(level: number, outputs: readonly number[], strides: reado
   return { level, length, segments: level === 2 ? (outputs[1] as number) : 1, outer: 1 };
 }
 
+/** 256 KB: half of a small second-level cache. */
+const CACHED_FLOATS = 65_536;
+
 /**
- * The cheapest level for one image (1, 2, 3), or 0 if images are so small that a run should span several.
+ * The cheapest level for one image (1, 2, 3), or 0 if images are so small that a run should span several. `channels` planes
+ * of those images must stay in the second-level cache, since every tile of outputs reads them all again.
  * `cost` gives the floats computed for a run of some length.
  */
 export function chooseRuns(
   outputs: readonly number[],
   strides: readonly number[],
   images: number,
+  channels: number,
   cost: (length: number, level: number) => number,
 ): { runs: Runs; images: number } {
   // Running on over the images pays only where one image is short; 1024 floats amortise a run.
-  const together = Math.min(images, Math.max(1, Math.ceil(1024 / (strides[0] as number))));
+  const cached = Math.floor(CACHED_FLOATS / (channels * (strides[0] as number)));
+  const together = Math.min(images, Math.max(1, Math.min(cached, Math.ceil(1024 / (strides[0] as number)))));
   let best = { runs: runsAt(1, [1, ...outputs], strides), images: 1 };
   let least = Number.POSITIVE_INFINITY;
   for (const level of [1, 2, 3, 0]) {

@@ -26,14 +26,20 @@ export function tileVectors(outputs: number, fma: boolean): number {
   return most[outputs - 1] as number;
 }
 
-/** Splits a number of outputs into tiles' outputs: mostly the widest tile, no tile of one beside others. */
+/**
+ * Splits a number of outputs into tiles' outputs: mostly the widest tile, and the rest by the efficiencies above: no
+ * tile of one beside others, and two of five rather than six and four.
+ */
 export function splitOutputs(outputs: number, fma: boolean): number[] {
   const widest = fma ? 6 : 5;
   const full = Math.floor(outputs / widest);
   const rest = outputs % widest;
   const blocks: number[] = new Array<number>(full).fill(widest);
-  if (rest === 1 && full > 0) blocks.splice(-1, 1, widest - 2, 3);
-  else if (rest > 0) blocks.push(rest);
+  if (rest === 0) return blocks;
+  if (fma && rest === 4 && full > 0) blocks.splice(-1, 1, 5, 5);
+  else if (fma && rest === 3 && full > 1) blocks.splice(-2, 2, 5, 5, 5);
+  else if (rest === 1 && full > 0) blocks.splice(-1, 1, widest - 1, 2);
+  else blocks.push(rest);
   return blocks;
 }
 

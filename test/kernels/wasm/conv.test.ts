@@ -104,6 +104,12 @@ describe.each([true, false])('convolutions on WebAssembly, relaxed SIMD %s', (re
     expect(fallbacks).toEqual([]);
   });
 
+  it('handles weights so large that the input gradient wants them exchanged', () => {
+    const geometry = { stride: [2, 1], dilation: [1, 1], before: [2, 1], groups: 2 };
+    agree(new Random(9), { x: [2, 84, 9, 7], w: [26, 42, 5, 5], y: [2, 26, 5, 5], geometry }, 0);
+    expect(fallbacks).toEqual([]);
+  });
+
   it('handles filters of more taps than are unrolled, forward and back', () => {
     const geometry = { stride: [1, 1], dilation: [1, 1], before: [6, 6], groups: 1 };
     agree(new Random(9), { x: [2, 3, 14, 13], w: [7, 3, 13, 13], y: [2, 7, 14, 13], geometry }, 0);
