@@ -1,13 +1,13 @@
 /** `compile`: a function with the signature of the one it was given, which runs as a planned program. */
 
+import { isGradEnabled, withGrad } from '../autograd/mode.ts';
 import { TraceError } from '../errors.ts';
 import { currentInterpreter, eager, traceGeneration } from '../ops/apply.ts';
-import { show } from '../tensor/options.ts';
 import { add } from '../ops/elementwise.ts';
+import { show } from '../tensor/options.ts';
 import { type NumberArray, Tensor } from '../tensor/tensor.ts';
-import { isGradEnabled, withGrad } from '../autograd/mode.ts';
 import { Program } from './program.ts';
-import { describe, Identities, mapLeaves, tensorsIn } from './structure.ts';
+import { describe, Identities, likeNumbers, mapLeaves, tensorsIn } from './structure.ts';
 import { type InputSpec, type Trace, trace } from './trace.ts';
 
 /** A compiled function: called like the function it was made of. */
@@ -55,7 +55,9 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R): Compiled
     const inputs: (Tensor | NumberArray)[] = [];
     const structure = describe(args, (leaf) => leafKey(inputs.push(leaf) - 1, leaf), identities);
     const key = `${structure} ${isGradEnabled() ? 'recorded' : 'unrecorded'} ${traceGeneration()}`;
-    const found = variants.findIndex((variant) => variant.key === key && variant.traced.guards.every(({ read, value }) => read() === value));
+    const found = variants.findIndex(
+      (variant) => variant.key === key && variant.traced.guards.every(({ read, value }) => read() === value),
+    );
     const variant = found < 0 ? traceVariant(key, args, inputs) : variants[found]!;
     // The most recently used comes first; where there are many, the least recently used goes.
     if (found !== 0) {
@@ -71,7 +73,9 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R): Compiled
     // The name tells `whereabouts` where the traced function begins.
     const tracedFunction = (tensors: readonly Tensor[]): R => {
       let next = 0;
-      return fn(...mapLeaves(args, () => tensors[next++]!));
+      return fn(
+        ...mapLeaves(args, (leaf) => (leaf instanceof Tensor ? tensors[next++]! : likeNumbers(tensors[next++]!))),
+      );
     };
     const traced = trace(inputs.map(specOf), tracedFunction, tensorsIn);
     return { key, traced, program: new Program(traced.graph) };

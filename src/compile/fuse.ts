@@ -47,6 +47,8 @@ class Fuser {
   readonly #access = new Map<Value, Access>();
   readonly #made = new Map<Value, Group>();
   readonly #patterns: Patterns;
+  /** Random numbers are drawn in the order in which the function asks for them. */
+  #lastDraw: Group | null = null;
 
   constructor(patterns: Patterns) {
     this.#patterns = patterns;
@@ -67,6 +69,7 @@ class Fuser {
       this.#accessOf(node.target.value).writer = group;
       this.#made.set(node.target.value, group);
     }
+    if (node.op?.impure) this.#lastDraw = group;
   }
 
   #accessOf(value: Value): Access {
@@ -98,6 +101,7 @@ class Fuser {
       const { writer } = this.#accessOf(value);
       if (writer !== null) waits.add(writer);
     }
+    if (node.op?.impure && this.#lastDraw !== null) waits.add(this.#lastDraw);
     if (node.op === null) {
       const { writer, readers } = this.#accessOf(node.target.value);
       if (writer !== null) waits.add(writer);

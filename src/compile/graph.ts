@@ -81,6 +81,17 @@ export function valuesOf(graph: Graph): Value[] {
   return [...found];
 }
 
+/** The gradients that a graph begins with. */
+export function slotsOf(graph: Graph): Value[] {
+  return valuesOf(graph).filter((value) => value.source.kind === 'slot');
+}
+
+/** Those of them that it changes in place. */
+export function updatedSlots(graph: Graph): Value[] {
+  const updated = new Set(graph.nodes.filter((node) => node.op === null).map((node) => node.target.value));
+  return slotsOf(graph).filter((value) => updated.has(value));
+}
+
 /** Everything that is read when the call is over. */
 export function resultsOf(graph: Graph): View[] {
   return [...graph.outputs, ...graph.grads.flatMap(({ view }) => (view === null ? [] : [view]))];

@@ -3,11 +3,11 @@
  * else in ordinary arrays. What belongs to a storage or a program that is garbage is given back.
  */
 
+import type { FloatArray } from '../kernels/types.ts';
 import type { FunctionBuilder } from '../kernels/wasm/assembler.ts';
 import { encodeModule } from '../kernels/wasm/encode.ts';
 import { features } from '../kernels/wasm/features.ts';
 import { type Block, Heap } from '../kernels/wasm/heap.ts';
-import type { FloatArray } from '../kernels/types.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Storage } from '../tensor/storage.ts';
 
@@ -70,8 +70,14 @@ export class ProgramMemory {
     const { length } = storage;
     const heap = this.#heap!;
     const block = heap.allocate(length * (dtype === 'float32' ? 4 : 8));
-    this.#garbage.register(storage, block);
-    storage.moveTo(() => heap.view(dtype, block.address, length));
+    // Whoever still holds the array when the storage is gone shall go on seeing its values: the array is what must be garbage.
+    const token = {};
+    storage.moveTo(() => {
+      const view = heap.view(dtype, block.address, length);
+      this.#garbage.unregister(token);
+      this.#garbage.register(view, block, token);
+      return view;
+    });
     this.#homes.set(storage, block.address);
     return block.address;
   }

@@ -4,7 +4,7 @@
  */
 
 import type { DType } from '../tensor/dtype.ts';
-import { type Graph, resultsOf, type Value } from './graph.ts';
+import { type Graph, resultsOf, slotsOf, updatedSlots, type Value } from './graph.ts';
 
 /** From the first to the last step in which a buffer must hold its content, both included. */
 export interface Lifetime {
@@ -35,19 +35,23 @@ export interface Access {
   readonly values: readonly Value[];
 }
 
-/** The lifetimes of a graph's inputs and temporaries over the steps of its program; results live to the end. */
+/**
+ * The lifetimes of a graph's inputs, gradients and temporaries over the steps of its program. Inputs and gradients live
+ * from the beginning, results and gradients (which are written back) to the end.
+ */
 export function lifetimesOf(graph: Graph, steps: readonly Access[]): Lifetime[] {
   const spans = new Map<Value, { first: number; last: number }>();
   const end = steps.length;
   const touch = (value: Value, step: number): void => {
-    if (value.source.kind !== 'temporary' && value.source.kind !== 'input') return;
+    if (value.source.kind === 'state' || value.source.kind === 'constant') return;
     const span = spans.get(value);
     if (span === undefined) spans.set(value, { first: step, last: step });
     else span.last = step;
   };
-  for (const input of graph.inputs) touch(input, 0);
+  for (const input of [...graph.inputs, ...slotsOf(graph)]) touch(input, 0);
   for (const [step, { values }] of steps.entries()) for (const value of values) touch(value, step);
   for (const view of resultsOf(graph)) touch(view.value, end);
+  for (const slot of updatedSlots(graph)) touch(slot, end);
   return [...spans].map(([value, span]) => {
     const bytes = Math.ceil(Math.max(1, value.size * elementBytes(value.dtype)) / alignment) * alignment;
     return { value, bytes, ...span };

@@ -8,7 +8,7 @@ import { sizeOf } from '../tensor/shape.ts';
 import type { NumberArray, Tensor } from '../tensor/tensor.ts';
 import { fuse } from './fuse.ts';
 import type { Group } from './group.ts';
-import { type Graph, printGraph, resultsOf, type Value, valuesOf, type View } from './graph.ts';
+import { type Graph, printGraph, resultsOf, slotsOf, type Source, updatedSlots, type Value, valuesOf, type View } from './graph.ts';
 import { type ProgramMemory, programMemory, type Region } from './memory.ts';
 import { mergeCommonSubexpressions } from './passes/common.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
@@ -45,6 +45,8 @@ export class Program implements StepContext {
   readonly steps: readonly Step[];
   readonly #ownGrads = new Map<Tensor, Tensor>();
   readonly #buffers = new Map<Value, FloatArray>();
+  readonly #slots: readonly Value[];
+  readonly #updatedSlots: readonly Value[];
 
   constructor(traced: Graph) {
     this.graph = passes.reduce((graph, pass) => pass(graph), traced);
@@ -58,6 +60,8 @@ export class Program implements StepContext {
       const views = loop ? [...loop.reads, ...loop.stores, ...loop.sums] : group.nodes.flatMap((node) => [...patterns.readsOf(node), node.target]);
       return { values: views.map((view) => view.value).filter((value) => !isInner(value, group, this.#needed)) };
     });
+    this.#slots = slotsOf(this.graph);
+    this.#updatedSlots = updatedSlots(this.graph);
     this.plan = planMemory(lifetimesOf(this.graph, accesses));
     this.#arena = this.memory.region(this.plan.bytes, this);
     if (canFuse) this.#placeConstants();
@@ -84,7 +88,13 @@ export class Program implements StepContext {
       if (ArrayBuffer.isView(input)) target.set(input);
       else kernels().copy(input, target);
     }
+    for (const value of this.#slots) this.buffer(value).set(gradOf(value).data);
     for (const step of this.steps) step.run();
+    for (const value of this.#updatedSlots) {
+      const grad = gradOf(value);
+      grad.data.set(this.buffer(value));
+      grad.storage.version++;
+    }
     const outputs = this.graph.outputs.map((view) => this.#copyOut(view));
     this.#leaveGradients();
     return outputs;
@@ -157,8 +167,6 @@ export class Program implements StepContext {
     switch (value.source.kind) {
       case 'state':
         return this.memory.home(value.source.storage, value.dtype) + bytes * offset;
-      case 'slot':
-        return this.memory.home(value.source.tensor.grad!.storage, value.dtype) + bytes * offset;
       case 'constant':
         return this.#constants.get(value)!.address + bytes * offset;
       default:
@@ -173,8 +181,6 @@ export class Program implements StepContext {
       switch (source.kind) {
         case 'state':
           return source.storage.data;
-        case 'slot':
-          return source.tensor.grad!.data;
         case 'constant':
           return source.data;
         default:
@@ -194,11 +200,16 @@ export class Program implements StepContext {
   }
 }
 
+/** What `grad` of a slot's tensor holds now. */
+function gradOf({ source }: Value): Tensor {
+  return (source as Extract<Source, { kind: 'slot' }>).tensor.grad!;
+}
+
 /** The values that are read by another group than the one that makes them, or after the call. */
 function neededValues(graph: Graph, groups: readonly Group[], patterns: Patterns): Set<Value> {
   const needed = new Set<Value>(resultsOf(graph).map((view) => view.value));
   const maker = new Map<Value, Group>();
-  for (const group of groups) for (const node of group.nodes) maker.set(node.target.value, group);
+  for (const group of groups) for (const node of group.nodes) if (node.op !== null) maker.set(node.target.value, group);
   for (const group of groups) {
     for (const node of group.nodes) {
       for (const { value } of patterns.readsOf(node)) if (maker.get(value) !== group) needed.add(value);

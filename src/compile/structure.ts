@@ -36,6 +36,8 @@ export function tensorsIn(x: unknown): Tensor[] {
     return leaf;
   });
   if (x instanceof Promise) {
+    // What the rest of the function makes of its traced tensors is of no interest.
+    x.catch(() => {});
     throw new TraceError('compile: the function is async, but a traced function must return its results at once; await outside');
   }
   return found;
@@ -48,6 +50,19 @@ export function isNumbers(x: unknown): x is NumberArray {
     throw new TraceError(`compile: an argument is ${show(x)}, which holds no numbers to trace`);
   }
   return true;
+}
+
+/** A traced tensor in the place of an array of labels: it knows their number, and says why it cannot tell a single one. */
+export function likeNumbers(x: Tensor): Tensor {
+  const get = (): never => {
+    throw new TraceError(
+      'compile: a list of labels was read like an array while the function was traced, when the labels are not known yet; ' +
+        'it is a tensor there, for losses, oneHot() and gather() to take',
+    );
+  };
+  const methods = ['0', 'forEach', 'map', 'subarray', 'reduce', 'indexOf', 'includes', 'buffer', Symbol.iterator];
+  Object.defineProperties(x, Object.fromEntries(methods.map((name) => [name, { get }])));
+  return Object.defineProperty(x, 'length', { value: x.size });
 }
 
 function isRecord(x: unknown): x is Record<string, unknown> {

@@ -4,11 +4,13 @@
  */
 
 import { TraceError } from '../errors.ts';
-import { eager, type Interpreter, withInterpreter } from '../ops/apply.ts';
+import { currentInterpreter, eager, type Interpreter, withInterpreter } from '../ops/apply.ts';
 import type { AnyOp } from '../ops/op.ts';
+import type { FloatArray } from '../kernels/types.ts';
 import { allocate, type DType } from '../tensor/dtype.ts';
-import { denseStrides, type Shape, showShape, sizeOf } from '../tensor/shape.ts';
-import { Storage, storagesMade } from '../tensor/storage.ts';
+import { type DrawObserver, observeDraws } from '../tensor/random.ts';
+import { denseStrides, isDense, type Shape, showShape, sizeOf } from '../tensor/shape.ts';
+import { observeReads, Storage, storagesMade } from '../tensor/storage.ts';
 import { observeGrad, Tensor } from '../tensor/tensor.ts';
 import type { AnyComputeOp, Graph, GraphNode, Source, Value, View } from './graph.ts';
 
@@ -28,11 +30,26 @@ class TracedStorage extends Storage {
   }
 
   override get data(): never {
+    if (currentInterpreter() instanceof Tracer) {
+      throw new TraceError(
+        `compile: the value of ${this.#origin} was read${whereabouts()} while the function was traced, when it is not known yet; ` +
+          'return the tensor and read it outside, or choose between tensors with where()',
+      );
+    }
     throw new TraceError(
-      `compile: the value of ${this.#origin} was read while the function was traced, when it is not known yet; ` +
-        'return the tensor and read it outside, or choose between tensors with where()',
+      `compile: ${this.#origin} belongs to a traced function and has no value outside of it; let the function return it`,
     );
   }
+}
+
+/** The line of the traced function that is being carried out, as far as the engine's stack tells. */
+function whereabouts(): string {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = Number.POSITIVE_INFINITY;
+  const lines = new Error().stack?.split('\n') ?? [];
+  Error.stackTraceLimit = stackTraceLimit;
+  const line = lines[lines.findIndex((frame) => frame.includes('tracedFunction')) - 1];
+  return line === undefined ? '' : ` (${line.trim()})`;
 }
 
 /** A condition under which a traced graph is the right one. */
@@ -45,6 +62,8 @@ export interface Guard {
 export interface Trace<R> {
   readonly graph: Graph;
   readonly guards: readonly Guard[];
+  /** Captured storages that the call changes, or whose gradients it looks at. */
+  readonly captured: ReadonlySet<Storage>;
   /** The gradients that the call leaves in its arguments, by their number. */
   readonly inputGrads: readonly { readonly index: number; readonly output: number }[];
   /** What the function returned, its traced tensors standing for the graph's outputs (see `outputOf`). */
@@ -64,7 +83,7 @@ interface GradState {
   readonly before: Tensor | null;
 }
 
-class Tracer implements Interpreter {
+class Tracer implements Interpreter, DrawObserver {
   readonly nodes: GraphNode[] = [];
   readonly guards: Guard[] = [];
   readonly grads = new Map<Tensor, GradState>();
@@ -72,6 +91,7 @@ class Tracer implements Interpreter {
   readonly #slots = new Map<Storage, Tensor>();
   readonly #versions = new Map<Storage, number>();
   readonly #guarded = new Set<Tensor>();
+  readonly #kept = new Set<Storage>();
   readonly #mark = storagesMade();
   #made = 0;
 
@@ -80,7 +100,7 @@ class Tracer implements Interpreter {
   }
 
   /** A traced tensor on a fresh dense value. */
-  tensor(source: Source, shape: Shape, dtype: DType, origin: string): Tensor {
+  make(source: Source, shape: Shape, dtype: DType, origin: string): Tensor {
     const value = this.value(source, sizeOf(shape), dtype);
     return new Tensor(new TracedStorage(value, origin), { shape, strides: denseStrides(shape), offset: 0 }, dtype);
   }
@@ -96,7 +116,9 @@ class Tracer implements Interpreter {
     if (this.#isConstant(target.storage)) this.#makeVariable(target.storage);
     const view = this.view(target);
     if (view.value.source.kind === 'input') {
-      throw new TraceError('compile: the function overwrites one of its arguments; clone() it first, or keep it outside and close over it');
+      throw new TraceError(
+        `compile: assign overwrites argument ${view.value.source.index}${whereabouts()}; clone() it first, or keep it outside and close over it`,
+      );
     }
     this.nodes.push({ op: null, attrs: undefined, reads: [this.view(value)], target: view });
     target.storage.version++;
@@ -111,8 +133,59 @@ class Tracer implements Interpreter {
     if (this.grads.has(x)) return;
     this.grads.set(x, { before });
     if (isWrite || x.storage instanceof TracedStorage) return;
-    this.guards.push({ read: () => x.grad === null, value: before === null });
+    this.guards.push({ read: () => layoutOf(x.grad), value: layoutOf(before) });
     if (before !== null) this.#slots.set(before.storage, x);
+  }
+
+  keep(x: Tensor): void {
+    this.#kept.add(x.storage);
+  }
+
+  /** Random numbers are drawn at each call. */
+  tensor(operation: string, shape: Shape, dtype: DType, fill: (values: FloatArray) => void): Tensor {
+    const draw: AnyComputeOp = {
+      kind: 'compute',
+      name: operation,
+      impure: true,
+      infer: () => ({ shape, dtype }),
+      compute: (_, __, ___, y) => fill(y),
+      vjp: null,
+    };
+    return this.#record(draw, [], undefined);
+  }
+
+  number(): never {
+    throw new TraceError(
+      `compile: a random number was drawn${whereabouts()} while the function was traced, and each call would repeat it; ` +
+        'draw a tensor with rand() or randn(), or pass the number as an argument',
+    );
+  }
+
+  /** Hears of a look at the values behind a tensor, which is none of the business of a function that shall hold for later calls. */
+  observeRead(storage: Storage): void {
+    if (currentInterpreter() !== this || this.isOwn(storage)) return;
+    throw new TraceError(
+      `compile: values of a captured tensor (of ${storage.length} elements) were read${whereabouts()} while the function was traced, and may be others at the ` +
+        'next call; compute with the tensor itself, choose with where(), or pass what you need as an argument',
+    );
+  }
+
+  /** Whether a storage was made by the function itself. */
+  isOwn(storage: Storage): boolean {
+    return storage instanceof TracedStorage || (storage.serial >= this.#mark && !this.#kept.has(storage));
+  }
+
+  /** Whether what is captured is changed by the function, or looked at as a gradient: then it must not be an argument too. */
+  captured(): Set<Storage> {
+    const found = new Set<Storage>();
+    for (const { target } of this.nodes) if (target.value.source.kind === 'state') found.add(target.value.source.storage);
+    for (const x of this.grads.keys()) if (!this.isOwn(x.storage)) found.add(x.storage);
+    return found;
+  }
+
+  /** Versions as they were: tracing has changed nothing yet. */
+  restoreVersions(): void {
+    for (const [storage, version] of this.#versions) storage.version = version;
   }
 
   /** How `x` looks at its value now. */
@@ -126,7 +199,7 @@ class Tracer implements Interpreter {
   #record(op: AnyComputeOp, inputs: readonly Tensor[], attrs: unknown): Tensor {
     const { shape, dtype } = op.infer(inputs, attrs);
     const reads = inputs.map((x) => this.view(x));
-    const output = this.tensor({ kind: 'temporary' }, shape, dtype, `${op.name}, shape ${showShape(shape)},`);
+    const output = this.make({ kind: 'temporary' }, shape, dtype, `${op.name}, shape ${showShape(shape)},`);
     this.nodes.push({ op, attrs, reads, target: this.view(output) });
     return output;
   }
@@ -138,7 +211,7 @@ class Tracer implements Interpreter {
     const slot = this.#slots.get(storage);
     const source: Source =
       slot !== undefined ? { kind: 'slot', tensor: slot }
-      : storage.serial >= this.#mark ? { kind: 'constant', data: storage.data }
+      : this.isOwn(storage) ? { kind: 'constant', data: storage.data }
       : { kind: 'state', storage };
     const value = this.value(source, storage.length, dtype);
     this.#values.set(storage, value);
@@ -147,7 +220,7 @@ class Tracer implements Interpreter {
 
   /** Whether the values of a storage were made by the function itself, from nothing that a later call could change. */
   #isConstant(storage: Storage): boolean {
-    if (storage instanceof TracedStorage || storage.serial < this.#mark) return false;
+    if (storage instanceof TracedStorage || !this.isOwn(storage)) return false;
     return this.#values.get(storage)?.source.kind !== 'temporary';
   }
 
@@ -180,28 +253,18 @@ const copyOp: AnyComputeOp = {
 export function trace<R>(inputs: readonly InputSpec[], fn: (tensors: readonly Tensor[]) => R, tensorsIn: (result: R) => Tensor[]): Trace<R> {
   const tracer = new Tracer();
   const tensors = inputs.map(({ shape, dtype, requiresGrad }, index) => {
-    const x = tracer.tensor({ kind: 'input', index }, shape, dtype, `argument ${index}, shape ${showShape(shape)},`);
+    const x = tracer.make({ kind: 'input', index }, shape, dtype, `argument ${index}, shape ${showShape(shape)},`);
     x.requiresGrad = requiresGrad;
     return x;
   });
-  observeGrad((x, before, isWrite) => tracer.observeGrad(x, before, isWrite));
-  let result: R;
-  try {
-    result = withInterpreter(tracer, () => fn(tensors));
-  } catch (error) {
-    observeGrad(null);
-    for (const [x, { before }] of tracer.grads) x.grad = before;
-    throw error;
-  }
-  observeGrad(null);
+  const { result, returned } = observed(tracer, () => {
+    const given = withInterpreter(tracer, () => fn(tensors));
+    return { result: given, returned: tensorsIn(given) };
+  });
 
   const outputs: View[] = [];
   const numbers = new Map<Tensor, number>();
-  for (const x of tensorsIn(result)) {
-    const view = tracer.view(x);
-    const isTraced = x.storage instanceof TracedStorage || view.value.source.kind === 'temporary';
-    if (isTraced && !numbers.has(x)) numbers.set(x, outputs.push(view) - 1);
-  }
+  for (const x of returned) if (tracer.isOwn(x.storage) && !numbers.has(x)) numbers.set(x, outputs.push(tracer.view(x)) - 1);
   const inputGrads: { index: number; output: number }[] = [];
   const grads: { tensor: Tensor; view: View | null }[] = [];
   for (const [x, { before }] of tracer.grads) {
@@ -215,6 +278,35 @@ export function trace<R>(inputs: readonly InputSpec[], fn: (tensors: readonly Te
     }
   }
   const values = tensors.map((x) => tracer.view(x).value);
+  tracer.restoreVersions();
   const graph: Graph = { inputs: values, nodes: tracer.nodes, outputs, grads };
-  return { graph, guards: tracer.guards, inputGrads, result, outputOf: (x) => numbers.get(x) };
+  return { graph, guards: tracer.guards, captured: tracer.captured(), inputGrads, result, outputOf: (x) => numbers.get(x) };
+}
+
+/** Runs `fn` while the tracer hears of gradients, draws and looks at values. If it fails, all is as it was before. */
+function observed<R>(tracer: Tracer, fn: () => R): R {
+  observeGrad((x, before, isWrite) => tracer.observeGrad(x, before, isWrite));
+  observeReads((storage) => tracer.observeRead(storage));
+  observeDraws(tracer);
+  let isDone = false;
+  try {
+    const result = fn();
+    isDone = true;
+    return result;
+  } finally {
+    observeGrad(null);
+    observeReads(null);
+    observeDraws(null);
+    if (!isDone) {
+      for (const [x, { before }] of tracer.grads) x.grad = before;
+      tracer.restoreVersions();
+    }
+  }
+}
+
+/** What of a gradient's memory a program relies on. */
+function layoutOf(x: Tensor | null): string {
+  if (x === null) return 'none';
+  const memory = `${x.dtype} ${x.storage.length}`;
+  return isDense(x) && x.offset === 0 ? memory : `${memory} ${x.strides.join()} ${x.offset}`;
 }

@@ -2,7 +2,7 @@
 
 import { noGrad } from '../autograd/mode.ts';
 import { OptionError, StateDictError } from '../errors.ts';
-import { assign } from '../ops/apply.ts';
+import { assign, forgetTraces, guarded } from '../ops/apply.ts';
 import { to } from '../ops/elementwise.ts';
 import { detach } from '../ops/views.ts';
 import { checkDType, type DType } from '../tensor/dtype.ts';
@@ -56,8 +56,16 @@ interface Slot {
  * ```
  */
 export abstract class Module {
+  #training = true;
+
   /** Whether the module is being trained, which dropout and batch normalisation ask; set it by `train` and `eval`. */
-  training = true;
+  get training(): boolean {
+    return guarded(() => this.#training);
+  }
+
+  set training(mode: boolean) {
+    this.#training = mode;
+  }
 
   /** Computes the result; called as `module.forward(x)`. */
   abstract forward(...inputs: never[]): unknown;
@@ -187,6 +195,8 @@ export abstract class Module {
       converted.set(tensor, other);
       holder[key] = other;
     }
+    // Compiled functions hold on to the tensors that were there when they were traced.
+    if (converted.size > 0) forgetTraces();
     return this;
   }
 

@@ -18,6 +18,8 @@ export interface Interpreter {
   assign(target: Tensor, value: Tensor): void;
   /** Hears that what follows depends on `value`, which `read` would give at another time. */
   guard?(read: () => unknown, value: unknown): void;
+  /** Hears that `x`, which was just made, is kept from call to call. */
+  keep?(x: Tensor): void;
 }
 
 /** What autograd wants to hear. */
@@ -95,6 +97,29 @@ export function guarded<T>(read: () => T): T {
   const value = read();
   interpreter.guard?.(read, value);
   return value;
+}
+
+/**
+ * Makes a tensor within a function that may be traced, but one that outlives the call: a state that comes up late.
+ * Its first values are computed at once.
+ */
+export function kept(make: () => Tensor): Tensor {
+  const outside = interpreter;
+  const x = withInterpreter(eager, make);
+  outside.keep?.(x);
+  return x;
+}
+
+let generation = 0;
+
+/** Says that tensors which functions captured were replaced by others, so that traced programs no longer hold. */
+export function forgetTraces(): void {
+  generation++;
+}
+
+/** Counts the calls of `forgetTraces`. */
+export function traceGeneration(): number {
+  return generation;
 }
 
 /** Called once by autograd. */

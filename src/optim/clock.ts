@@ -1,6 +1,6 @@
 /** How many updates parameters have seen, as tensors. */
 
-import { assign } from '../ops/apply.ts';
+import { assign, guarded, kept } from '../ops/apply.ts';
 import { add } from '../ops/elementwise.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -17,6 +17,7 @@ interface Clock {
  */
 export class Clocks {
   readonly #of = new Map<Tensor, Clock>();
+  #changes = 0;
 
   constructor(parameters: readonly Tensor[]) {
     // Frozen parameters will part from the others at the first step; knowing so now spares reading a count.
@@ -42,13 +43,21 @@ export class Clocks {
     for (const [clock, sharing] of shared) {
       const members = sharing.filter((parameter) => ready.has(parameter));
       if (members.length === 0) continue;
-      const own = members.length === sharing.length ? clock : newClock(clock.started ? clock.count.item() : 0);
+      const own = members.length === sharing.length ? clock : this.#part(clock);
       for (const parameter of members) this.#of.set(parameter, own);
       own.started = true;
       assign(own.count, add(own.count, 1));
       advanced.set(own.count, members);
     }
+    // Which counts are shared is not to be seen in the tensors.
+    guarded(() => this.#changes);
     return advanced;
+  }
+
+  /** Another clock that goes on from where `clock` is. */
+  #part({ count, started }: Clock): Clock {
+    this.#changes++;
+    return { count: kept(() => fromStorage(Float64Array.of(started ? count.item() : 0), [])), started };
   }
 
   /** Sets counts, keeping the tensors there are as far as equal counts share them. */
@@ -67,6 +76,7 @@ export class Clocks {
       }
       this.#of.set(parameter, clock);
     }
+    this.#changes++;
   }
 }
 

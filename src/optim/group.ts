@@ -2,7 +2,7 @@
 
 import { noGrad } from '../autograd/mode.ts';
 import { OptionError } from '../errors.ts';
-import { currentInterpreter, eager } from '../ops/apply.ts';
+import { currentInterpreter, eager, guarded } from '../ops/apply.ts';
 import { assign } from '../ops/methods.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { show } from '../tensor/options.ts';
@@ -39,6 +39,7 @@ export class GroupSettings<S extends Settings> {
         enumerable: true,
         get: () => this.#read(name, value),
         set: (other: unknown) => {
+          checkOutside(name, other);
           check({ ...settings, ...this.numbers(), [name]: other });
           this.#write(name, other as number);
         },
@@ -55,7 +56,7 @@ export class GroupSettings<S extends Settings> {
 
   /** Whether a setting was ever anything but 0 or false. */
   uses(name: keyof S & string): boolean {
-    return this.#used.has(name);
+    return guarded(() => this.#used.has(name));
   }
 
   /** All settings as plain values. */
@@ -71,11 +72,6 @@ export class GroupSettings<S extends Settings> {
   }
 
   #write(name: string, value: number | readonly number[] | boolean): void {
-    if (currentInterpreter() !== eager) {
-      throw new OptionError(
-        `optimizer: ${name} was set to ${show(value)} inside of a compiled function, which would repeat that at every call; set it outside`,
-      );
-    }
     const scalars = this.#scalars.get(name)!;
     noGrad(() => {
       for (const [i, entry] of [value].flat().entries()) {
@@ -85,6 +81,13 @@ export class GroupSettings<S extends Settings> {
     });
     this.#onChange();
   }
+}
+
+function checkOutside(name: string, value: unknown): void {
+  if (currentInterpreter() === eager) return;
+  throw new OptionError(
+    `optimizer: ${name} was set to ${show(value)} inside of a compiled function, which would repeat that at every call; set it outside`,
+  );
 }
 
 /** Parameters, or groups of them with settings of their own. */

@@ -4,7 +4,7 @@ import { OptionError, ShapeError } from '../errors.ts';
 import type { FloatArray } from '../kernels/types.ts';
 import { allocate, checkDType } from './dtype.ts';
 import { checkInteger, checkKeys, show } from './options.ts';
-import { defaultGenerator, Generator } from './random.ts';
+import { defaultGenerator, drawObserverOf, Generator } from './random.ts';
 import { checkShape, denseStrides, type Shape, sizeOf } from './shape.ts';
 import { Storage } from './storage.ts';
 import { type NumberArray, Tensor, type TensorOptions } from './tensor.ts';
@@ -148,12 +148,16 @@ function drawn(
   draw: (generator: Generator, single: boolean) => number,
 ): Tensor {
   checkKeys(operation, options, ['dtype', 'requiresGrad', 'generator']);
-  const generator = generatorOf(operation, options);
   const { generator: _, ...rest } = options;
-  return filled(operation, shape, rest, (values) => {
+  const fill = (values: FloatArray): void => {
+    const generator = generatorOf(operation, options);
     const single = values instanceof Float32Array;
     for (let i = 0; i < values.length; i++) values[i] = draw(generator, single);
-  });
+  };
+  const observer = drawObserverOf(generatorOf(operation, options));
+  if (observer === null) return filled(operation, shape, rest, fill);
+  const dtype = checkDType(operation, options.dtype ?? 'float32');
+  return withGrad(observer.tensor(operation, checkShape(operation, shape), dtype, fill) as Tensor, options);
 }
 
 function filled(

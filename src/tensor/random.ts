@@ -6,7 +6,30 @@
  */
 
 import { OptionError } from '../errors.ts';
+import type { FloatArray } from '../kernels/types.ts';
+import type { DType } from './dtype.ts';
 import { show } from './options.ts';
+import type { Shape } from './shape.ts';
+
+/** What happens instead of a draw while a function is traced. @internal */
+export interface DrawObserver {
+  /** A tensor of draws, which `fill` makes at each call (a `Tensor`; this file comes before that class). */
+  tensor(operation: string, shape: Shape, dtype: DType, fill: (values: FloatArray) => void): unknown;
+  /** Hears of a single number, which would be the same at each call. */
+  number(): void;
+}
+
+let drawObserver: DrawObserver | null = null;
+
+/** Sets who stands in for draws; for tracing. @internal */
+export function observeDraws(observer: DrawObserver | null): void {
+  drawObserver = observer;
+}
+
+/** Who stands in for the draws from `generator` now; nobody for one that was made within the traced function. @internal */
+export function drawObserverOf(generator: Generator): DrawObserver | null {
+  return drawObserver !== null && generator.maker !== drawObserver ? drawObserver : null;
+}
 
 /**
  * A seeded stream of random numbers.
@@ -26,6 +49,8 @@ export class Generator {
   #position = 0;
   #block = -1;
   readonly #words = new Uint32Array(4);
+  /** The tracing during which this was made. @internal */
+  readonly maker: DrawObserver | null = drawObserver;
 
   constructor(seed: number) {
     if (!Number.isSafeInteger(seed) || seed < 0) {
@@ -60,7 +85,9 @@ export class Generator {
   /** A whole number in [low, high). */
   integer(low: number, high: number): number {
     if (!Number.isSafeInteger(low) || !Number.isSafeInteger(high) || high <= low || high - low > 2 ** 32) {
-      throw new OptionError(`Generator: integers in [${show(low)}, ${show(high)}) need whole bounds, at most 2^32 apart`);
+      throw new OptionError(
+        `Generator: integers in [${show(low)}, ${show(high)}) need whole bounds, at most 2^32 apart`,
+      );
     }
     return low + Math.floor((high - low) * this.#next());
   }
@@ -80,6 +107,7 @@ export class Generator {
 
   /** 53 random bits as a number in [0, 1). A block of four words holds two. */
   #next(): number {
+    drawObserverOf(this)?.number();
     const block = Math.floor(this.#position / 2);
     if (block !== this.#block) {
       philox(this.seed, block, this.#words);
@@ -99,6 +127,7 @@ export function defaultGenerator(): Generator {
 
 /** Starts the default stream anew from `seed` and returns it. */
 export function manualSeed(seed: number): Generator {
+  drawObserver?.number();
   shared = new Generator(seed);
   return shared;
 }
@@ -146,22 +175,34 @@ function mulHigh(a: number, b: number): number {
 
 // Coefficients of AS 241's PPND16, highest power first.
 const central = [
-  [2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457, 13731.693765509461125,
-    1971.5909503065514427, 133.14166789178437745, 3.387132872796366608],
-  [5226.495278852545925, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867, 5394.1960214247511077,
-    687.1870074920579083, 42.313330701600911252, 1],
+  [
+    2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457, 13731.693765509461125,
+    1971.5909503065514427, 133.14166789178437745, 3.387132872796366608,
+  ],
+  [
+    5226.495278852545925, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867, 5394.1960214247511077,
+    687.1870074920579083, 42.313330701600911252, 1,
+  ],
 ] as const;
 const middle = [
-  [7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177, 1.27045825245236838258,
-    3.64784832476320460504, 5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734],
-  [1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459,
-    0.68976733498510000455, 1.6763848301838038494, 2.05319162663775882187, 1],
+  [
+    7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177, 1.27045825245236838258,
+    3.64784832476320460504, 5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734,
+  ],
+  [
+    1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459,
+    0.68976733498510000455, 1.6763848301838038494, 2.05319162663775882187, 1,
+  ],
 ] as const;
 const tail = [
-  [2.01033439929228813265e-7, 2.71155556874348757815e-5, 0.0012426609473880784386, 0.026532189526576123093,
-    0.29656057182850489123, 1.7848265399172913358, 5.4637849111641143699, 6.6579046435011037772],
-  [2.04426310338993978564e-15, 1.4215117583164458887e-7, 1.8463183175100546818e-5, 7.868691311456132591e-4,
-    0.0148753612908506148525, 0.13692988092273580531, 0.59983220655588793769, 1],
+  [
+    2.01033439929228813265e-7, 2.71155556874348757815e-5, 0.0012426609473880784386, 0.026532189526576123093,
+    0.29656057182850489123, 1.7848265399172913358, 5.4637849111641143699, 6.6579046435011037772,
+  ],
+  [
+    2.04426310338993978564e-15, 1.4215117583164458887e-7, 1.8463183175100546818e-5, 7.868691311456132591e-4,
+    0.0148753612908506148525, 0.13692988092273580531, 0.59983220655588793769, 1,
+  ],
 ] as const;
 
 /** The number below which a standard normal variable falls with probability p, to 1e-16. */

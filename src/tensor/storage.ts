@@ -9,6 +9,13 @@ export function storagesMade(): number {
   return made;
 }
 
+let readObserver: ((storage: Storage) => void) | null = null;
+
+/** Sets who hears when the values of a storage are looked at; for tracing, to which they may differ at the next call. @internal */
+export function observeReads(observer: ((storage: Storage) => void) | null): void {
+  readObserver = observer;
+}
+
 /**
  * A typed array and a version. Views share one storage; the version counts in-place updates, so that a gradient rule
  * can tell whether a value it saved has changed since.
@@ -25,6 +32,11 @@ export class Storage {
   }
 
   get data(): FloatArray {
+    readObserver?.(this);
+    return this.#current();
+  }
+
+  #current(): FloatArray {
     // Memory that grew has detached its views, which shows as a length of 0.
     if (this.#data.length === 0 && this.#renew !== null) this.#data = this.#renew();
     return this.#data;
@@ -32,12 +44,12 @@ export class Storage {
 
   /** The number of elements. */
   get length(): number {
-    return this.#data.length;
+    return this.#current().length;
   }
 
   /** Moves the values to the array that `home` gives, of the same length and kind; every view sees them there. */
   moveTo(home: () => FloatArray): void {
-    const values = this.data;
+    const values = this.#current();
     this.#data = home();
     this.#data.set(values);
     this.#renew = this.#data.length > 0 ? home : null;

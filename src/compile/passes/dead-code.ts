@@ -8,7 +8,7 @@ export function removeDeadCode(graph: Graph): Graph {
   const nodes: GraphNode[] = [];
   for (const node of graph.nodes.toReversed()) {
     const { kind } = node.target.value.source;
-    const isKept = node.op?.impure || kind === 'state' || needed.has(node.target.value);
+    const isKept = node.op?.impure || kind === 'state' || kind === 'slot' || needed.has(node.target.value);
     if (!isKept) continue;
     nodes.push(node);
     needed.add(node.target.value);
