@@ -27,11 +27,11 @@ export function expectSame(actual: Tensor, expected: Tensor, what = ''): void {
   expect([...actual.toTypedArray()], what).toEqual([...expected.toTypedArray()]);
 }
 
-/** No element further away than `tolerance`, relative to the largest of the expected ones. */
-export function expectClose(actual: Tensor, expected: Tensor, tolerance: number, what = ''): void {
+/** No element further away than `tolerance`, relative to the largest of the expected ones (or to `floor`, where that is larger). */
+export function expectClose(actual: Tensor, expected: Tensor, tolerance: number, what = '', floor = 1e-30): void {
   expect(actual.shape, what).toEqual(expected.shape);
   const [a, e] = [actual.toTypedArray(), expected.toTypedArray()];
-  let scale = 1e-30;
+  let scale = floor;
   for (const value of e) if (Number.isFinite(value)) scale = Math.max(scale, Math.abs(value));
   for (let i = 0; i < e.length; i++) {
     if (Object.is(a[i], e[i]) || a[i] === e[i]) continue;
