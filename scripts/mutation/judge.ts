@@ -1,6 +1,6 @@
 /** Asks the tests about one bug after the other. */
 
-import { Generator } from '../../src/tensor/random.ts';
+import { Generator as RandomNumbers } from '../../src/tensor/random.ts';
 import type { Unit } from './collect.ts';
 import type { Mutant } from './instrument.ts';
 import type { Library } from './library.ts';
@@ -101,7 +101,7 @@ export class Judge {
     const recent = this.#killers.get(file) ?? [];
     const until = performance.now() + 1000 * this.#limits.seconds;
     let asked = 0;
-    for (const i of this.#inOrder(passing, recent, id)) {
+    for (const i of this.#inOrder(passing, recent, mutant)) {
       if (performance.now() > until) break;
       asked++;
       if (!(await this.#fails(i, id))) continue;
@@ -117,14 +117,30 @@ export class Judge {
     return { id, verdict: 'survived', asked, of: passing.length };
   }
 
-  /** Recent killers, quick tests in random order, slow ones. */
-  #inOrder(passing: readonly number[], recent: readonly number[], id: number): number[] {
+  /**
+   * Tests that noticed the last bugs of this file, and then, each of the three in random order and given a third of the
+   * time, golden cases, tests of the room that the file is in, and other tests.
+   */
+  *#inOrder(passing: readonly number[], recent: readonly number[], { id, file }: Mutant): Generator<number> {
     const first = recent.filter((i) => passing.includes(i));
-    const generator = new Generator(this.#limits.seed * 100_003 + id);
-    const rest = passing
-      .filter((i) => !first.includes(i))
-      .map((i) => ({ i, rank: Math.max(50, this.#traces[i]!.ms) + generator.uniform() }));
-    return [...first, ...rest.sort((a, b) => a.rank - b.rank).map(({ i }) => i)];
+    yield* first;
+    const room = file.slice(0, file.lastIndexOf('/')).replace('src/', 'test/');
+    const queues: number[][] = [[], [], []];
+    const random = new RandomNumbers(this.#limits.seed * 100_003 + id);
+    for (const k of random.permutation(passing.length)) {
+      const i = passing[k]!;
+      const { name } = this.#traces[i]!;
+      if (!first.includes(i)) queues[name.startsWith('golden ') ? 0 : name.startsWith(room) ? 1 : 2]!.push(i);
+    }
+    const spent = queues.map(() => 0);
+    for (;;) {
+      const waiting = [...queues.keys()].filter((q) => queues[q]!.length > 0);
+      const next = waiting.sort((a, b) => spent[a]! - spent[b]!)[0];
+      if (next === undefined) return;
+      const i = queues[next]!.pop()!;
+      spent[next]! += this.#traces[i]!.ms;
+      yield i;
+    }
   }
 
   async #fails(i: number, id: number): Promise<boolean> {

@@ -15,8 +15,8 @@ export const ROOT: string = join(import.meta.dirname, '../..');
 /** The sources that bugs are planted in. */
 const PLANTED = ['src/ops', 'src/kernels/js', 'src/autograd'];
 
-/** The tests that are asked, apart from the golden cases. */
-const TESTS = ['test/ops', 'test/kernels', 'test/autograd', 'test/testing', 'test/conformance'];
+/** The tests that are asked, by folder or file, apart from the golden cases. */
+const TESTS = ['test/ops', 'test/kernels', 'test/autograd', 'test/testing/typedgrad.test.ts', 'test/conformance'];
 
 interface GoldenCase {
   readonly fn: string;
@@ -133,6 +133,7 @@ function plantAll(): { codes: Map<string, string>; mutants: Mutant[] } {
 }
 
 function filesIn(folder: string, ending: string): string[] {
+  if (folder.endsWith(ending)) return [folder];
   const names = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' });
   return names
     .filter((name) => name.endsWith(ending))

@@ -1,11 +1,13 @@
 /**
  * Plants bugs in the mathematics, one at a time, and counts how many the tests notice. See docs/mutation.md.
  *
- *   npm run test:mutation -- [--sample 0.1] [--seed 0] [--only src/ops/conv] [--seconds 20] [--report file.json]
+ *   npm run test:mutation -- [--sample 0.1] [--seed 0] [--only src/ops/conv] [--seconds 20] [--report file.json] [--again]
+ *
+ * With --again, only the bugs that survived according to the report are judged once more, and the report is brought up to date.
  */
 
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Generator } from '../../src/tensor/random.ts';
@@ -21,6 +23,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: 'src/' },
     seconds: { type: 'string', default: '20' },
     report: { type: 'string', default: 'reports/mutation.json' },
+    again: { type: 'boolean', default: false },
   },
 });
 const limits: Limits = { seed: Number(values.seed), seconds: Number(values.seconds) };
@@ -89,8 +92,10 @@ async function main(): Promise<void> {
   console.log(
     `${mutants.length} bugs, ${list.length} chosen, ${traces.length} tests and golden cases, ${minutes(began)}`,
   );
-  const results: Result[] = [];
-  for (const mutant of list) {
+  const results: Result[] = values.again ? earlier(mutants).filter(({ verdict }) => verdict === 'killed') : [];
+  const known = new Set(results.map(({ id }) => id));
+  let judged = 0;
+  for (const mutant of list.filter(({ id }) => !known.has(id))) {
     const answer = await worker.ask({ judge: mutant.id }, 60 + 3 * limits.seconds);
     const hung: Verdict = { id: mutant.id, verdict: 'killed', by: 'time', asked: 0, of: 0 };
     const verdict = answer !== null && 'verdict' in answer ? answer.verdict : hung;
@@ -100,7 +105,7 @@ async function main(): Promise<void> {
     }
     results.push({ ...mutant, ...verdict });
     if (verdict.verdict !== 'killed') console.log(describe({ ...mutant, ...verdict }));
-    if (results.length % 200 === 0) console.log(`${results.length} of ${list.length}, ${minutes(began)}`);
+    if (++judged % 200 === 0) console.log(`${judged} of ${list.length - known.size}, ${minutes(began)}`);
   }
   worker.end();
   mkdirSync(dirname(values.report), { recursive: true });
@@ -108,6 +113,18 @@ async function main(): Promise<void> {
   const isEnough = printSummary(results);
   console.log(`${minutes(began)}; all verdicts are in ${values.report}`);
   process.exitCode = isEnough ? 0 : 1;
+}
+
+/** The results of the last report, for the bugs that are still there. */
+function earlier(mutants: readonly Mutant[]): Result[] {
+  const { results } = JSON.parse(readFileSync(values.report, 'utf8')) as { results: Result[] };
+  const keyOf = ({ file, line, operator, before, after }: Mutant): string =>
+    JSON.stringify([file, line, operator, before, after]);
+  const now = new Map(mutants.map((mutant) => [keyOf(mutant), mutant]));
+  return results.flatMap((result) => {
+    const mutant = now.get(keyOf(result));
+    return mutant ? [{ ...result, id: mutant.id }] : [];
+  });
 }
 
 function minutes(since: number): string {
