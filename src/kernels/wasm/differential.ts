@@ -78,8 +78,15 @@ export function differential(tested: Kernels, reference: Kernels): Kernels {
     cumsum: (x, axis, y) =>
       sums('cumsum', x.shape[axis] as number, y, [x], (k, out, [v]) => k.cumsum(v as Strided, axis, out)),
     gather: (x, axis, index, y) => relative('gather', y, (k, out) => k.gather(x, axis, index, out), 0),
-    scatterAdd: (src, axis, index, shape, y) =>
-      relative('scatterAdd', y, (k, out) => k.scatterAdd(src, axis, index, shape, out)),
+    scatterAdd: (src, axis, index, shape, y) => {
+      const start = y.slice();
+      const run = (k: Kernels, out: FloatArray, [v]: readonly Strided[]): void => {
+        // What y holds already is a term of every sum; the bound, made of magnitudes, needs its magnitude.
+        for (let i = 0; i < out.length; i++) out[i] = v === src ? (start[i] as number) : Math.abs(start[i] as number);
+        k.scatterAdd(v as Strided, axis, index, shape, out);
+      };
+      sums('scatterAdd', (index.shape[axis] as number) + 1, y, [src], run);
+    },
     matmul: (a, b, y) =>
       sums('matmul', a.shape.at(-1) as number, y, [a, b], (k, out, [p, q]) =>
         k.matmul(p as Strided, q as Strided, out),

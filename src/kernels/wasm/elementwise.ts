@@ -11,7 +11,7 @@ import { hasVectorForm, type LoopKernel, loopFunctions, loopKey } from './loops.
 
 /** Elements of a chunk: three arrays of 16 KB, most of them in a 32 KB cache. */
 const CHUNK = 4096;
-const CHUNKS: readonly number[] = [256, 1024, CHUNK];
+const CHUNKS: readonly number[] = [256, 512, 1024, 2048, CHUNK];
 /** Shorter rows cost more to move than the reference kernels take. */
 const LEAST_ROW = 192;
 

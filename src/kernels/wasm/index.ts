@@ -10,9 +10,13 @@ import * as convolution from './conv.ts';
 import * as elementwise from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import { maxPoolIndices } from './pool.ts';
+import { scatterAdd } from './scatter.ts';
 
-/** Multiply-adds below which copying in and out costs more than the kernel saves; measured on sizes around it. */
-const LEAST_PRODUCTS = 30_000;
+/**
+ * Multiply-adds below which the reference kernels are as good. Once compiled, WebAssembly wins from 2,000 on (a call costs
+ * 3 µs); the rest of the bound is for shapes that come once and are not worth compiling.
+ */
+const LEAST_PRODUCTS = 20_000;
 /** Elements below which the same holds for elementwise functions and for pooling. */
 const LEAST_ELEMENTS = 1024;
 
@@ -51,6 +55,11 @@ export function createWasmKernels({ threshold = 1, onFallback }: WasmOptions = {
     },
     ...convolutions(least, done),
     ...elementwiseKernels(threshold * LEAST_ELEMENTS, done),
+    scatterAdd(src, axis, index, shape, y) {
+      const worth = y.length > 0 && y.length >= threshold * LEAST_ELEMENTS;
+      const run = (): boolean => scatterAdd(src, axis, index, shape, y);
+      if (!done('scatterAdd', worth, [src.data, index.data, y], run)) jsKernels.scatterAdd(src, axis, index, shape, y);
+    },
     maxPoolIndices(x, geometry, shape, y) {
       const worth = y.length > 0 && y.length >= (threshold * LEAST_ELEMENTS) / 4;
       if (!done('maxPoolIndices', worth, [x.data, y], () => maxPoolIndices(kernelCache(), x, geometry, shape, y))) {
