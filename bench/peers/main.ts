@@ -132,6 +132,8 @@ async function measureAll(): Promise<void> {
     rows,
   };
   console.log([headText(report), ...opened.absent].join('\n'));
+  const own = opened.absent.find((line) => line.startsWith('typedgrad'));
+  if (own) throw new Error(`nothing to compare with: ${own}`);
   const old = options.merge && existsSync(options.out) ? readReport() : null;
   let { peers } = opened;
   const isWanted = (text: string): boolean =>
