@@ -49,6 +49,7 @@ export type BinaryName =
   | 'div'
   | 'pow'
   | 'maximum'
+  | 'reluGrad'
   | 'minimum'
   | 'eq'
   | 'ne'
@@ -79,7 +80,7 @@ export interface PoolGeometry extends WindowGeometry {
 export interface Kernels {
   /** y = f(x), element by element. NaN propagates, also through `relu` and `sign`. `round` is to even. */
   unary(name: UnaryName, x: Strided, y: FloatArray): void;
-  /** y = f(a, b); a and b both have y's shape (broadcasting is stride 0). Comparisons give 0 or 1; `maximum` and `minimum` propagate NaN. */
+  /** y = f(a, b); a and b both have y's shape (broadcasting is stride 0). Comparisons give 0 or 1; `maximum` and `minimum` propagate NaN; `reluGrad` is b ≤ 0 ? 0 : a. */
   binary(name: BinaryName, a: Strided, b: Strided, y: FloatArray): void;
   /** y = cond ≠ 0 ? a : b; all three have y's shape. */
   where(cond: Strided, a: Strided, b: Strided, y: FloatArray): void;

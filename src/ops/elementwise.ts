@@ -105,6 +105,9 @@ export const minimum: Binary = binary(
   (g, c) => where(gt(c.input(0), c.input(1)), g, 0),
 );
 
+/** g where y > 0, else 0: the gradient of relu, linear in g. Its gradient in y is 0 almost everywhere. */
+const reluGrad: Binary = binary('reluGrad', (gg, c) => reluGrad(gg, c.input(1)), (g) => fullLike(g, 0));
+
 /** 1 where a = b, else 0. */
 export const eq: Binary = binary('eq', null, null);
 /** 1 where a ≠ b, else 0. */
@@ -155,7 +158,7 @@ export const ceil: Unary = unary('ceil', (g) => fullLike(g, 0));
 /** The nearest whole number, halves to the even one; its gradient is 0. */
 export const round: Unary = unary('round', (g) => fullLike(g, 0));
 /** max(x, 0); its gradient at 0 is 0. */
-export const relu: Unary = unary('relu', (g, c) => where(le(c.output(), 0), 0, g));
+export const relu: Unary = unary('relu', (g, c) => reluGrad(g, c.output()));
 /** 1 / (1 + exp(-x)). */
 export const sigmoid: Unary = unary('sigmoid', (g, c) => mul(g, mul(c.output(), sub(1, c.output()))));
 /** log(1 + exp(x)) without overflow. */

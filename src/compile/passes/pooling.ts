@@ -4,7 +4,7 @@
  * forward and backward, and the gradient of a bias before it is the sum over that part.
  *
  *   maxPool(relu(x))                         →  relu(maxPool(x))
- *   where(relu(x) ≤ 0, 0, spread(g))         →  spread(where(relu(maxPool(x)) ≤ 0, 0, g))
+ *   reluGrad(spread(g), relu(x))             →  spread(reluGrad(g, relu(maxPool(x))))
  *   sum(spread(g)) over the spatial axes     →  sum(g)
  *
  * `spread` adds g to zeros at the positions of the maxima.
@@ -25,11 +25,6 @@ interface Pooled {
 /** The view of a whole dense value under a shape. */
 function wholeView(value: Value, shape: Shape): View {
   return { value, shape, strides: denseStrides(shape), offset: 0, version: 0 };
-}
-
-/** A constant repeated over a shape. */
-function repeated(constant: View, shape: Shape): View {
-  return { ...constant, shape, strides: shape.map(() => 0) };
 }
 
 class PoolingRewriter {
@@ -59,7 +54,7 @@ class PoolingRewriter {
     const { value } = node.target;
     const uses = graph.nodes.filter((use) => use.reads.some((view) => view.value === value));
     const isResult = resultsOf(graph).some((view) => view.value === value);
-    return !isResult && uses.some((use) => nameOf(use) === 'maxPoolIndices') && uses.every((use) => ['maxPoolIndices', 'gather', 'le'].includes(nameOf(use)));
+    return !isResult && uses.some((use) => nameOf(use) === 'maxPoolIndices') && uses.every((use) => ['maxPoolIndices', 'gather', 'reluGrad'].includes(nameOf(use)));
   }
 
   #push(node: GraphNode): void {
@@ -79,7 +74,7 @@ class PoolingRewriter {
     const name = nameOf(node);
     if (name === 'maxPoolIndices' && this.#movePooling(node)) return;
     if (name === 'gather' && this.#moveValues(node)) return;
-    if (name === 'where' && this.#moveMask(node)) return;
+    if (name === 'reluGrad' && this.#moveMask(node)) return;
     if (name === 'sum' && this.#shrinkSum(node)) return;
     if (name === 'scatterAdd' && node.attrs === 2 && uniformValue(node.reads[0]!) === 0) {
       this.#spreads.set(node.target.value, { index: node.reads[1]!, g: node.reads[2]! });
@@ -107,19 +102,16 @@ class PoolingRewriter {
     return true;
   }
 
-  /** where(relu(x) ≤ 0, 0, spread(g)), if the spreading is that of the pooling of relu(x). */
+  /** reluGrad(spread(g), relu(x)), if the spreading is that of the pooling of relu(x). */
   #moveMask(node: GraphNode): boolean {
-    const [condition, zero, gradient] = node.reads as [View, View, View];
-    const compare = this.#makers.get(condition.value);
+    const [gradient, positive] = node.reads as [View, View];
     const spread = this.#spreads.get(gradient.value);
     const pooled = spread && this.#pooled.get(spread.index.value);
-    if (!compare || nameOf(compare) !== 'le' || !pooled?.values || uniformValue(zero) !== 0 || uniformValue(compare.reads[1]!) !== 0) return false;
-    const isSame = compare.reads[0]!.value === pooled.relu.target.value && [condition, gradient, compare.reads[0]!].every(isWhole);
-    if (!isSame || !isDense(spread!.g)) return false;
+    if (!pooled?.values || positive.value !== pooled.relu.target.value) return false;
+    if (!isWhole(gradient) || !isWhole(positive) || !isDense(spread!.g)) return false;
     const { g, index } = spread!;
     const { shape } = g;
-    const isFlat = this.#derive(compare, [{ ...pooled.values, shape, strides: denseStrides(shape) }, repeated(compare.reads[1]!, shape)], shape);
-    const masked = this.#derive(node, [isFlat, repeated(zero, shape), g], shape);
+    const masked = this.#derive(node, [g, { ...pooled.values, shape, strides: denseStrides(shape) }], shape);
     const spreading = this.#makers.get(gradient.value)!;
     const moved = this.#derive(spreading, [spreading.reads[0]!, index, masked], spreading.target.shape);
     this.#spreads.set(moved.value, { index, g: masked });

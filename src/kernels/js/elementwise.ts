@@ -69,6 +69,7 @@ const binaryRows: Record<BinaryName, BinaryRow> = {
   div: (n, y, oy, a, oa, sa, b, ob, sb) => { for (let i = 0; i < n; i++, oa += sa, ob += sb) y[oy + i] = a[oa]! / b[ob]!; },
   pow: (n, y, oy, a, oa, sa, b, ob, sb) => { for (let i = 0; i < n; i++, oa += sa, ob += sb) y[oy + i] = power(a[oa]!, b[ob]!); },
   // Math.max and Math.min give NaN if either argument is NaN.
+  reluGrad: (n, y, oy, a, oa, sa, b, ob, sb) => { for (let i = 0; i < n; i++, oa += sa, ob += sb) y[oy + i] = b[ob]! <= 0 ? 0 : a[oa]!; },
   maximum: (n, y, oy, a, oa, sa, b, ob, sb) => { for (let i = 0; i < n; i++, oa += sa, ob += sb) y[oy + i] = Math.max(a[oa]!, b[ob]!); },
   minimum: (n, y, oy, a, oa, sa, b, ob, sb) => { for (let i = 0; i < n; i++, oa += sa, ob += sb) y[oy + i] = Math.min(a[oa]!, b[ob]!); },
   eq: (n, y, oy, a, oa, sa, b, ob, sb) => { for (let i = 0; i < n; i++, oa += sa, ob += sb) y[oy + i] = a[oa]! === b[ob]! ? 1 : 0; },

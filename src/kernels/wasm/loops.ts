@@ -73,6 +73,7 @@ const binaryForms: Partial<Record<BinaryName, (a: V, b: V) => V>> = {
   sub: (a, b) => op('f32x4.sub', a, b),
   mul: (a, b) => op('f32x4.mul', a, b),
   div: (a, b) => op('f32x4.div', a, b),
+  reluGrad: (a, b) => op('v128.andnot', a, op('f32x4.le', b, f32x4(0))),
   maximum: (a, b) => op('f32x4.max', a, b),
   minimum: (a, b) => op('f32x4.min', a, b),
   eq: (a, b) => one(op('f32x4.eq', a, b)),
