@@ -5,11 +5,11 @@
 
 import { IndexError, ShapeError } from '../errors.ts';
 import { kernels } from '../kernels/index.ts';
-import type { Strided } from '../kernels/types.ts';
+import type { FloatArray, Strided } from '../kernels/types.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate, type DType } from '../tensor/dtype.ts';
 import { show } from '../tensor/options.ts';
-import { checkAxis, sameShape, type Shape, showShape } from '../tensor/shape.ts';
+import { checkAxis, isDense, sameShape, type Shape, showShape, sizeOf } from '../tensor/shape.ts';
 import { type Indices, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { checkTensor } from './check.ts';
@@ -44,20 +44,30 @@ const scatterAddOp: ComputeOp<number> = {
 /** Every element of `index` is a whole number in [0, length). */
 export function checkIndices(operation: string, index: Strided, length: number, where: string): void {
   const { data, shape, strides } = index;
-  const last = shape.length - 1;
-  const visitRow = (offset: number): void => {
-    const [count, stride] = last < 0 ? [1, 0] : [shape[last]!, strides[last]!];
-    for (let i = 0; i < count; i++) {
-      const value = data[offset + i * stride]!;
-      if (value >= 0 && value < length && Math.floor(value) === value) continue;
-      throw new IndexError(`${operation}: index ${value} is not a whole number from 0 to ${length - 1}, the range of ${where}`);
-    }
+  const checkRun = (offset: number, count: number, stride: number): void => {
+    const bad = firstOutside(data, offset, count, stride, length);
+    if (bad < 0) return;
+    throw new IndexError(
+      `${operation}: index ${data[bad]} is not a whole number from 0 to ${length - 1}, the range of ${where}`,
+    );
   };
+  const last = shape.length - 1;
   const visit = (axis: number, offset: number): void => {
-    if (axis >= last) visitRow(offset);
+    if (axis === last) checkRun(offset, shape[last]!, strides[last]!);
     else for (let i = 0; i < shape[axis]!; i++) visit(axis + 1, offset + i * strides[axis]!);
   };
-  visit(0, index.offset);
+  if (isDense(index)) checkRun(index.offset, sizeOf(shape), 1);
+  else visit(0, index.offset);
+}
+
+/** Where the first of `count` elements lies that is not a whole number in [0, length); -1 if there is none. */
+function firstOutside(data: FloatArray, offset: number, count: number, stride: number, length: number): number {
+  for (let i = 0, at = offset; i < count; i++, at += stride) {
+    const value = data[at]!;
+    const whole = value >>> 0;
+    if (whole !== value || whole >= length) return at;
+  }
+  return -1;
 }
 
 /** `index` as a tensor of `dtype`; `shape` may tell the shape of a plain list. */
