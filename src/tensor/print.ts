@@ -72,30 +72,33 @@ function numberFormat(values: readonly number[], single: boolean, scalar: boolea
   const sizes = finite.map(Math.abs).filter((size) => size > 0);
   const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
   const scientific = sizes.length > 0 && (scalar ? least < 1e-4 || most >= 1e16 : most >= 1e8 || least < 1e-4 || most / least > 1000);
-  const texts = finite.map((value) => shortest(value, single, scientific));
+  // A scalar shows all its digits, as NumPy's scalars do.
+  const digits = scalar ? 17 : precision;
+  const texts = finite.map((value) => shortest(value, single, scientific, digits));
   const parts = texts.map((text) => text.split('e')[0]!.split('.'));
   const right = Math.max(0, ...parts.map(([, fraction]) => (fraction ?? '').length));
   const plain = (value: number): string => {
     if (Number.isNaN(value)) return 'nan';
     if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
-    const [mantissa, exponent] = shortest(value, single, scientific).split('e') as [string, string?];
+    const [mantissa, exponent] = shortest(value, single, scientific, digits).split('e') as [string, string?];
     const [whole, fraction = ''] = mantissa.split('.') as [string, string?];
     if (exponent === undefined) return scalar ? `${whole}.${fraction || '0'}` : `${whole}.${fraction.padEnd(right, ' ')}`;
-    const digits = exponent.replace(/[+-]/, '').padStart(2, '0');
-    return `${whole}.${fraction.padEnd(right, '0')}e${exponent.startsWith('-') ? '-' : '+'}${digits}`;
+    const point = scalar && fraction === '' ? '' : '.';
+    const power = exponent.replace(/[+-]/, '').padStart(2, '0');
+    return `${whole}${point}${fraction.padEnd(right, '0')}e${exponent.startsWith('-') ? '-' : '+'}${power}`;
   };
   const width = Math.max(...values.map((value) => plain(value).length));
   return (value) => (scalar ? plain(value) : plain(value).padStart(width, ' '));
 }
 
-/** The shortest decimal that reads back as `value` in its dtype, with at most `precision` digits after the point. */
-function shortest(value: number, single: boolean, scientific: boolean): string {
+/** The shortest decimal that reads back as `value` in its dtype, with at most `most` digits after the point. */
+function shortest(value: number, single: boolean, scientific: boolean, most: number): string {
   const reads = (text: string): boolean => (single ? Math.fround(Number(text)) : Number(text)) === value;
-  for (let digits = 0; digits < precision; digits++) {
+  for (let digits = 0; digits < most; digits++) {
     const text = scientific ? value.toExponential(digits) : value.toFixed(digits);
     if (reads(text)) return signed(text, value);
   }
-  const text = scientific ? value.toExponential(precision) : value.toFixed(precision).replace(/0+$/, '');
+  const text = scientific ? value.toExponential(most) : value.toFixed(most).replace(/0+$/, '');
   return signed(text, value);
 }
 

@@ -8,7 +8,6 @@ import {
   Dropout,
   evaluate,
   type FitOptions,
-  fit,
   Generator,
   Module,
   manualSeed,
@@ -23,6 +22,7 @@ import {
   StepLR,
   type Tensor,
   tensor,
+  fit as train,
 } from '../../src/index.ts';
 
 /** Points in a plane, told apart by the sign of the product of their coordinates. */
@@ -39,7 +39,7 @@ function network(): Sequential {
 const run = async (more: Partial<FitOptions<Int32Array>> = {}) => {
   const model = network();
   const optimizer = new Adam(model.parameters(), { lr: 0.05 });
-  const history = await fit(model, loader(), {
+  const history = await train(model, loader(), {
     loss: crossEntropy,
     optimizer,
     metrics: { accuracy },
@@ -75,7 +75,7 @@ describe('fit', () => {
       [tensor([[3]]), tensor([[1]])],
     ] as const;
     const optimizer = new SGD(model.parameters(), { lr: 0 });
-    const { losses, metrics } = await fit(model, batches, {
+    const { losses, metrics } = await train(model, batches, {
       loss: mseLoss,
       optimizer,
       metrics: { size: (x) => x.shape[0]! },
@@ -152,7 +152,7 @@ describe('fit', () => {
     const model = new Sequential(new Dense(2, 2), new Spy(), new Dropout(0.5).eval());
     const optimizer = new SGD(model.parameters(), { lr: 0.1 });
     const batch = [points.narrow(0, 0, 4), labels.slice(0, 4)] as const;
-    await fit(model, [batch], { loss: crossEntropy, optimizer, validation: [batch], compile: false });
+    await train(model, [batch], { loss: crossEntropy, optimizer, validation: [batch], compile: false });
     expect(modes).toEqual([true, false]);
     expect(model.modules().map((module) => module.training)).toEqual([true, true, true, false]);
   });
@@ -164,22 +164,22 @@ describe('fit', () => {
       const scheduler = new StepLR(optimizer, { stepSize: 1, gamma: 0.5 });
       return { loss: crossEntropy, optimizer, scheduler, schedulePer, epochs: 2 };
     };
-    expect((await fit(model, loader(), make('epoch'))).rates).toEqual([1, 0.5]);
-    expect((await fit(model, loader(), make('batch'))).rates).toEqual([1, 0.125]);
+    expect((await train(model, loader(), make('epoch'))).rates).toEqual([1, 0.5]);
+    expect((await train(model, loader(), make('batch'))).rates).toEqual([1, 0.125]);
     const optimizer = new SGD(model.parameters(), { lr: 0 });
     optimizer.lr = 1e-9;
     const scheduler = new ReduceLROnPlateau(optimizer, { patience: 0, factor: 0.5, eps: 0 });
-    await fit(model, loader(), { loss: crossEntropy, optimizer, scheduler, epochs: 3 });
+    await train(model, loader(), { loss: crossEntropy, optimizer, scheduler, epochs: 3 });
     expect(optimizer.lr).toBe(0.25e-9);
   });
 
   it('sees in a compiled step what a schedule sets', async () => {
     const [a, b] = await Promise.all(
-      [true, false].map(async (compile) => {
+      [true, false].map((compile) => {
         const model = network();
         const optimizer = new SGD(model.parameters(), { lr: 1 });
         const scheduler = new StepLR(optimizer, { stepSize: 1, gamma: 0.3 });
-        return fit(model, loader(), { loss: crossEntropy, optimizer, scheduler, epochs: 4, compile });
+        return train(model, loader(), { loss: crossEntropy, optimizer, scheduler, epochs: 4, compile });
       }),
     );
     for (const [i, loss] of a!.losses.entries()) expect(loss).toBeCloseTo(b!.losses[i]!, 5);
@@ -189,7 +189,7 @@ describe('fit', () => {
     const model = new Dense(1, 1, { bias: false });
     model.weight.detach().assign(0);
     const optimizer = new SGD(model.parameters(), { lr: 1 });
-    await fit(model, [[tensor([[100]]), tensor([[100]])]], { loss: mseLoss, optimizer, maxGradNorm: 0.5 });
+    await train(model, [[tensor([[100]]), tensor([[100]])]], { loss: mseLoss, optimizer, maxGradNorm: 0.5 });
     expect(model.weight.item()).toBeCloseTo(0.5, 5);
   });
 
@@ -214,47 +214,47 @@ describe('fit', () => {
     const model = network();
     const optimizer = new SGD(model.parameters());
     const options = { loss: crossEntropy, optimizer };
-    expect((await fit(model, late(), options)).losses).toHaveLength(1);
+    expect((await train(model, late(), options)).losses).toHaveLength(1);
     const once = late();
-    await expect(fit(model, once, { ...options, epochs: 2 })).rejects.toThrow(/gave no batch in epoch 1/);
+    await expect(train(model, once, { ...options, epochs: 2 })).rejects.toThrow(/gave no batch in epoch 1/);
   });
 
   it.each<[string, (o: SGD, m: Dense) => Promise<unknown>, RegExp]>([
-    ['no model', (o) => fit(5 as never, [], { loss: mseLoss, optimizer: o }), /the model must be a Module, but is 5/],
-    ['no data', (o, m) => fit(m, 5 as never, { loss: mseLoss, optimizer: o }), /data must be iterable/],
-    ['empty data', (o, m) => fit(m, [], { loss: mseLoss, optimizer: o }), /gave no batch in epoch 0/],
+    ['no model', (o) => train(5 as never, [], { loss: mseLoss, optimizer: o }), /the model must be a Module, but is 5/],
+    ['no data', (o, m) => train(m, 5 as never, { loss: mseLoss, optimizer: o }), /data must be iterable/],
+    ['empty data', (o, m) => train(m, [], { loss: mseLoss, optimizer: o }), /gave no batch in epoch 0/],
     [
       'batches that are none',
-      (o, m) => fit(m, [tensor([1])] as never, { loss: mseLoss, optimizer: o }),
+      (o, m) => train(m, [tensor([1])] as never, { loss: mseLoss, optimizer: o }),
       /a batch must be \[x, y\]/,
     ],
-    ['no loss', (o, m) => fit(m, [], { optimizer: o } as never), /loss must be a function/],
-    ['no optimizer', (_, m) => fit(m, [], { loss: mseLoss } as never), /optimizer must be one/],
+    ['no loss', (o, m) => train(m, [], { optimizer: o } as never), /loss must be a function/],
+    ['no optimizer', (_, m) => train(m, [], { loss: mseLoss } as never), /optimizer must be one/],
     [
       'unknown options',
-      (o, m) => fit(m, [], { loss: mseLoss, optimizer: o, epoch: 1 } as never),
+      (o, m) => train(m, [], { loss: mseLoss, optimizer: o, epoch: 1 } as never),
       /unknown option 'epoch'/,
     ],
     [
       'half epochs',
-      (o, m) => fit(m, [], { loss: mseLoss, optimizer: o, epochs: 0.5 }),
+      (o, m) => train(m, [], { loss: mseLoss, optimizer: o, epochs: 0.5 }),
       /epochs must be a whole number/,
     ],
     [
       'no validation data',
-      (o, m) => fit(m, [], { loss: mseLoss, optimizer: o, validation: 1 as never }),
+      (o, m) => train(m, [], { loss: mseLoss, optimizer: o, validation: 1 as never }),
       /validation must be iterable/,
     ],
     [
       'metrics that give no number',
       (o, m) =>
-        fit(m, [[tensor([[1]]), tensor([[1]])]], { loss: mseLoss, optimizer: o, metrics: { a: () => 'x' as never } }),
+        train(m, [[tensor([[1]]), tensor([[1]])]], { loss: mseLoss, optimizer: o, metrics: { a: () => 'x' as never } }),
       /metric a must return a number/,
     ],
     [
       'losses of many numbers',
       (o, m) =>
-        fit(m, [[tensor([[1], [2]]), tensor([[1], [2]])]], {
+        train(m, [[tensor([[1], [2]]), tensor([[1], [2]])]], {
           loss: (p, t) => mseLoss(p, t, { reduction: 'none' }),
           optimizer: o,
         }),
