@@ -9,8 +9,9 @@ import { kernelCache } from './cache.ts';
 import * as convolution from './conv.ts';
 import * as elementwise from './elementwise.ts';
 import { matmul } from './matmul.ts';
-import { maxPoolIndices } from './pool.ts';
+import { maxPoolIndices, windowSpread, windowSum } from './pool.ts';
 import { scatterAdd } from './scatter.ts';
+import { sum } from './sum.ts';
 
 /**
  * Multiply-adds below which the reference kernels are as good. Once compiled, WebAssembly wins from 2,000 on (a call costs
@@ -55,6 +56,21 @@ export function createWasmKernels({ threshold = 1, onFallback }: WasmOptions = {
     },
     ...convolutions(least, done),
     ...elementwiseKernels(threshold * LEAST_ELEMENTS, done),
+    sum(x, axes, y) {
+      const worth = y.length > 0 && product(x.shape) > 0 && product(x.shape) >= threshold * LEAST_ELEMENTS;
+      if (!done('sum', worth, [x.data, y], () => sum(kernelCache(), x, axes, y))) jsKernels.sum(x, axes, y);
+    },
+    windowSum(x, geometry, shape, y) {
+      const work = y.length * product(geometry.kernel);
+      const run = (): boolean => windowSum(kernelCache(), x, geometry, shape, y);
+      if (!done('windowSum', work > 0 && work >= least, [x.data, y], run)) jsKernels.windowSum(x, geometry, shape, y);
+    },
+    windowSpread(g, geometry, shape, y) {
+      const work = g.data.length > 0 && y.length > 0 ? product(g.shape) * product(geometry.kernel) : 0;
+      const run = (): boolean => windowSpread(kernelCache(), g, geometry, shape, y);
+      if (!done('windowSpread', work > 0 && work >= least, [g.data, y], run))
+        jsKernels.windowSpread(g, geometry, shape, y);
+    },
     scatterAdd(src, axis, index, shape, y) {
       const worth = y.length > 0 && y.length >= threshold * LEAST_ELEMENTS;
       const run = (): boolean => scatterAdd(src, axis, index, shape, y);

@@ -22,12 +22,14 @@ export class KernelMemory {
   readonly memory: WebAssembly.Memory;
   #floats: Float32Array<ArrayBuffer>;
   #integers: Int32Array<ArrayBuffer>;
+  #doubles: Float64Array<ArrayBuffer>;
   #next: number = FIRST;
 
   constructor(memory: WebAssembly.Memory = new WebAssembly.Memory({ initial: 16, maximum: MAXIMUM_PAGES })) {
     this.memory = memory;
     this.#floats = new Float32Array(memory.buffer as ArrayBuffer);
     this.#integers = new Int32Array(memory.buffer as ArrayBuffer);
+    this.#doubles = new Float64Array(memory.buffer as ArrayBuffer);
   }
 
   /** Frees the whole scratch and grows it to hold `floats` in `parts` allocations; false if that is more than the bound. */
@@ -45,6 +47,7 @@ export class KernelMemory {
     }
     this.#floats = new Float32Array(this.memory.buffer as ArrayBuffer);
     this.#integers = new Int32Array(this.memory.buffer as ArrayBuffer);
+    this.#doubles = new Float64Array(this.memory.buffer as ArrayBuffer);
     return true;
   }
 
@@ -82,6 +85,11 @@ export class KernelMemory {
     const from = address >> 2;
     if (count < 24) for (let i = 0; i < count; i++) target[at + i] = this.#floats[from + i] as number;
     else target.set(this.#floats.subarray(from, from + count), at);
+  }
+
+  /** The double at an address. */
+  double(address: number): number {
+    return this.#doubles[address >> 3] as number;
   }
 
   /** Writes whole numbers, as tables that a kernel reads. */

@@ -1,9 +1,10 @@
 /**
- * Eager max pooling on WebAssembly. Padding is minus infinity around a copy of the plane, and positions are counted as
+ * Eager pooling on WebAssembly. For the maximum, padding is minus infinity around a copy of the plane, and positions are counted as
  * if the plane began before its first element, so they are right up to a constant.
  */
 import type { FloatArray, PoolGeometry, Strided } from '../types.ts';
 import type { KernelCache, KernelFunction } from './cache.ts';
+import { conv, convInputGrad } from './conv.ts';
 import { layoutKernels } from './layout.ts';
 import { type PoolKernel, poolFunctions, poolKey } from './pooling.ts';
 import { narrowFirst, writeStrided } from './transfer.ts';
@@ -118,4 +119,35 @@ export function maxPoolIndices(
     }
   }
   return true;
+}
+
+/** Ones, as the filters that make a depthwise convolution the sum of each window. */
+function ones(planes: number, kernel: readonly number[]): Strided {
+  const shape = [planes, 1, ...kernel];
+  const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1);
+  return { data, offset: 0, shape, strides: shape.map((_, i) => shape.slice(i + 1).reduce((a, b) => a * b, 1)) };
+}
+
+/** The sum of each window: a depthwise convolution with ones. */
+export function windowSum(
+  cache: KernelCache,
+  x: Strided,
+  geometry: PoolGeometry,
+  shape: readonly number[],
+  y: FloatArray,
+): boolean {
+  const planes = x.shape[1] as number;
+  return conv(cache, x, ones(planes, geometry.kernel), { ...geometry, groups: planes }, shape, y);
+}
+
+/** The adjoint of the sum of each window: the input gradient of that convolution. */
+export function windowSpread(
+  cache: KernelCache,
+  g: Strided,
+  geometry: PoolGeometry,
+  shape: readonly number[],
+  y: FloatArray,
+): boolean {
+  const planes = g.shape[1] as number;
+  return convInputGrad(cache, g, ones(planes, geometry.kernel), { ...geometry, groups: planes }, shape, y);
 }

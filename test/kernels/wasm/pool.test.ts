@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsKernels } from '../../../src/kernels/js/index.ts';
+import type { PoolGeometry, Strided } from '../../../src/kernels/types.ts';
 import { differential } from '../../../src/kernels/wasm/differential.ts';
 import { createWasmKernels } from '../../../src/kernels/wasm/index.ts';
 import { operand, Random, zeros } from './random.ts';
@@ -8,8 +9,8 @@ import { operand, Random, zeros } from './random.ts';
 const fallbacks: string[] = [];
 const tested = differential(createWasmKernels({ threshold: 0, onFallback: (name) => fallbacks.push(name) }), jsKernels);
 
-/** Max pooling with random windows, some hanging over the end, some of padding alone. */
-function pool(random: Random, rank: number, awkward: number, ties: boolean): void {
+/** Pooling with random windows, some hanging over the end, some of padding alone. */
+function pool(random: Random, rank: number, awkward: number, ties: boolean, visit: Visit): void {
   const [x, y] = [[random.integer(1, 3), random.integer(1, 5)], [] as number[]];
   y.push(...x);
   const geometry = { kernel: [] as number[], stride: [] as number[], dilation: [] as number[], before: [] as number[] };
@@ -26,22 +27,44 @@ function pool(random: Random, rank: number, awkward: number, ties: boolean): voi
   }
   const values = operand(random, x, awkward);
   if (ties) for (let i = 0; i < values.data.length; i++) values.data[i] = Math.round(2 * (values.data[i] as number));
-  tested.maxPoolIndices(values, geometry, y, zeros(y));
+  if (y.slice(2).every((n) => n > 0)) visit(values, geometry, x, y, random);
 }
+
+type Visit = (
+  x: Strided,
+  geometry: PoolGeometry,
+  shape: readonly number[],
+  y: readonly number[],
+  random: Random,
+) => void;
+const maximum: Visit = (x, geometry, _, y) => tested.maxPoolIndices(x, geometry, y, zeros(y));
+const sums: Visit = (x, geometry, shape, y, random) => {
+  tested.windowSum(x, geometry, y, zeros(y));
+  tested.windowSpread(operand(random, y, 0), geometry, shape, zeros(shape));
+};
 
 describe('max pooling on WebAssembly', () => {
   it.each([1, 2, 3])('finds the same positions as the reference over %i axes, ties included', (rank) => {
     fc.assert(
-      fc.property(fc.integer(), fc.boolean(), (seed, ties) => pool(new Random(seed), rank, 0, ties)),
+      fc.property(fc.integer(), fc.boolean(), (seed, ties) => pool(new Random(seed), rank, 0, ties, maximum)),
       { numRuns: 60 },
     );
   });
 
   it('finds the same positions among NaN, infinities and zeros of both signs', () => {
     fc.assert(
-      fc.property(fc.integer(), (seed) => pool(new Random(seed), 2, 0.3, false)),
+      fc.property(fc.integer(), (seed) => pool(new Random(seed), 2, 0.3, false, maximum)),
       { numRuns: 60 },
     );
+  });
+
+  it.each([1, 2, 3])('sums windows and spreads sums as the reference over %i axes', (rank) => {
+    fallbacks.length = 0;
+    fc.assert(
+      fc.property(fc.integer(), (seed) => pool(new Random(seed), rank, 0, false, sums)),
+      { numRuns: 40 },
+    );
+    expect(fallbacks).toEqual([]);
   });
 
   it('stays on WebAssembly for ordinary numbers, with padding and without', () => {
