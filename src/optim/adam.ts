@@ -90,7 +90,7 @@ abstract class AdamBase extends Optimizer<AdamSettings> {
  * const optimizer = new Adam([x], { lr: 0.5 });
  * x.square().sum().backward();
  * optimizer.step();
- * x.round().toArray(); // → [0, -2]
+ * x.mul(100).round().toArray(); // → [50, -150]
  * ```
  */
 export class Adam extends AdamBase {
