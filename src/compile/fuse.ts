@@ -30,10 +30,16 @@ function canLoop(node: GraphNode): boolean {
   if (node.target.value.dtype !== 'float32' || node.reads.some((view) => view.value.dtype !== 'float32')) return false;
   if (elementsOf(node) === 0) return false;
   const name = nameOf(node);
+  if (node.op === null && !isPointwise(node)) return false;
   if (name === 'assign' || name === 'clone') return true;
   if (name === 'sum') return sizeOf(node.target.shape) > 0;
   if (name === 'pow') return simplePowers.has(uniformValue(node.reads[1]!) ?? Number.NaN);
   return hasVectorForm(name);
+}
+
+/** Whether an update in place reads what it overwrites, if at all, element by element. */
+function isPointwise({ reads, target }: GraphNode): boolean {
+  return reads.every((view) => view.value !== target.value || (isWhole(view) && isWhole(target)));
 }
 
 /** What has been read from and written to a value so far. */

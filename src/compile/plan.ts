@@ -4,6 +4,7 @@
  */
 
 import type { DType } from '../tensor/dtype.ts';
+import { Generator } from '../tensor/random.ts';
 import { type Graph, resultsOf, slotsOf, updatedSlots, type Value } from './graph.ts';
 
 /** From the first to the last step in which a buffer must hold its content, both included. */
@@ -58,12 +59,63 @@ export function lifetimesOf(graph: Graph, steps: readonly Access[]): Lifetime[] 
   });
 }
 
-/** Places the buffers, largest first, each at the lowest gap that its lifetime leaves free and that is the tightest fit. */
+/** A buffer that has its place. */
+interface Placed extends Lifetime {
+  readonly offset: number;
+}
+
+/** A plan this close to its floor is good enough. */
+const goodEnough = 1.02;
+
+/**
+ * Places the buffers: first the largest ones, then in other orders, if that leaves gaps. Whatever reaches up to the top
+ * of a plan comes earlier in the next one, and now and then an order is shaken: small graphs have the worst gaps, and
+ * there are many tries for them.
+ */
 export function planMemory(lifetimes: readonly Lifetime[]): MemoryPlan {
-  const offsets = new Map<Value, number>();
-  const placed: (Lifetime & { offset: number })[] = [];
-  let total = 0;
-  const order = [...lifetimes].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
+  const floor = largestLiveSum(lifetimes);
+  const random = new Generator(0);
+  const orders = startingOrders(lifetimes);
+  const tries = Math.max(40, Math.min(2000, Math.floor(2e5 / lifetimes.length ** 2)));
+  let best: readonly Placed[] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < tries && bytes > goodEnough * floor; i++) {
+    const slot = i % orders.length;
+    const placed = placeInOrder(orders[slot]!);
+    const top = topOf(placed);
+    if (top < bytes) [best, bytes] = [placed, top];
+    const highest = new Set(placed.filter(({ offset, bytes: own }) => offset + own === top).map(({ value }) => value));
+    orders[slot] = [...orders[slot]!].sort((a, b) => Number(highest.has(b.value)) - Number(highest.has(a.value)));
+    if (random.uniform() < 0.5) exchange(orders[slot], random);
+  }
+  return { offsets: new Map(best.map(({ value, offset }) => [value, offset])), bytes: topOf(best), floor };
+}
+
+/** By size, by size and time, by time, and in the order of their beginnings. */
+function startingOrders(lifetimes: readonly Lifetime[]): Lifetime[][] {
+  const size = (a: Lifetime, b: Lifetime): number => b.bytes - a.bytes || a.first - b.first;
+  const span = ({ first, last }: Lifetime): number => last - first + 1;
+  return [
+    [...lifetimes].sort(size),
+    [...lifetimes].sort((a, b) => b.bytes * span(b) - a.bytes * span(a) || size(a, b)),
+    [...lifetimes].sort((a, b) => span(b) - span(a) || size(a, b)),
+    [...lifetimes].sort((a, b) => a.first - b.first || size(a, b)),
+  ];
+}
+
+/** Two buffers of an order change places. */
+function exchange(order: Lifetime[], random: Generator): void {
+  const [i, j] = [random.integer(0, order.length), random.integer(0, order.length)];
+  [order[i], order[j]] = [order[j]!, order[i]!];
+}
+
+function topOf(placed: readonly Placed[]): number {
+  return placed.reduce((top, { offset, bytes }) => Math.max(top, offset + bytes), 0);
+}
+
+/** Places one buffer after the other, each in the tightest gap that its lifetime leaves free, else at the end. */
+function placeInOrder(order: readonly Lifetime[]): Placed[] {
+  const placed: Placed[] = [];
   for (const lifetime of order) {
     const busy = placed
       .filter((other) => other.first <= lifetime.last && lifetime.first <= other.last)
@@ -74,12 +126,9 @@ export function planMemory(lifetimes: readonly Lifetime[]): MemoryPlan {
       if (gap >= lifetime.bytes && gap - lifetime.bytes < slack) [best, slack] = [edge, gap - lifetime.bytes];
       edge = Math.max(edge, other.offset + other.bytes);
     }
-    const offset = best >= 0 ? best : edge;
-    placed.push({ ...lifetime, offset });
-    offsets.set(lifetime.value, offset);
-    total = Math.max(total, offset + lifetime.bytes);
+    placed.push({ ...lifetime, offset: best >= 0 ? best : edge });
   }
-  return { offsets, bytes: total, floor: largestLiveSum(lifetimes) };
+  return placed;
 }
 
 function largestLiveSum(lifetimes: readonly Lifetime[]): number {

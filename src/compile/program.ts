@@ -15,7 +15,7 @@ import { removeDeadCode } from './passes/dead-code.ts';
 import { moveReluBehindPooling } from './passes/pooling.ts';
 import { simplify } from './passes/simplify.ts';
 import { Patterns } from './patterns.ts';
-import { elementBytes, lifetimesOf, type MemoryPlan, planMemory } from './plan.ts';
+import { elementBytes, type Lifetime, lifetimesOf, type MemoryPlan, planMemory } from './plan.ts';
 import { convStep } from './steps/conv.ts';
 import { loopStep } from './steps/loop.ts';
 import { type LoopPlan, planLoop } from './steps/loop-plan.ts';
@@ -36,6 +36,7 @@ export const passes: readonly ((graph: Graph) => Graph)[] = [
 /** A graph that can be run. */
 export class Program implements StepContext {
   readonly graph: Graph;
+  readonly lifetimes: readonly Lifetime[];
   readonly plan: MemoryPlan;
   readonly memory: ProgramMemory = programMemory();
   readonly #arena: Region;
@@ -62,7 +63,8 @@ export class Program implements StepContext {
     });
     this.#slots = slotsOf(this.graph);
     this.#updatedSlots = updatedSlots(this.graph);
-    this.plan = planMemory(lifetimesOf(this.graph, accesses));
+    this.lifetimes = lifetimesOf(this.graph, accesses);
+    this.plan = planMemory(this.lifetimes);
     this.#arena = this.memory.region(this.plan.bytes, this);
     if (canFuse) this.#placeConstants();
     this.steps = groups.map((group) => this.#step(group, loops.get(group), patterns));
