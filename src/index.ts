@@ -7,6 +7,7 @@
 export * from './errors.ts';
 export type { NestedArray } from './tensor/base.ts';
 export * from './autograd/index.ts';
+export { type Backend, backend } from './kernels/index.ts';
 export * from './layers/index.ts';
 export * from './optim/index.ts';
 export * from './train/index.ts';

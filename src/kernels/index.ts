@@ -32,7 +32,8 @@ interface Choice {
 let choice: Choice | undefined;
 
 function wanted(): 'js' | 'wasm' | 'diff' | undefined {
-  const value = typeof process === 'object' ? process.env?.TYPEDGRAD_BACKEND : undefined;
+  const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
+  const value = process?.env?.TYPEDGRAD_BACKEND;
   if (value === undefined || value === '') return undefined;
   if (value === 'js' || value === 'wasm' || value === 'diff') return value;
   throw new OptionError(`TYPEDGRAD_BACKEND is '${value}', which is none of 'js', 'wasm' and 'diff'`);
