@@ -106,3 +106,8 @@ export function programMemory(): ProgramMemory {
   shared ??= new ProgramMemory();
   return shared;
 }
+
+/** Lets the next program begin with a memory of its own (for tests that change features). */
+export function resetProgramMemory(): void {
+  shared = null;
+}

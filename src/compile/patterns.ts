@@ -33,7 +33,11 @@ export class Patterns {
   readonly #makers = new Map<Value, GraphNode>();
   readonly #results: ReadonlySet<Value>;
 
-  constructor(graph: Graph) {
+  readonly #canFuse: boolean;
+
+  /** @param canFuse false where there are no kernels for fused operations: then each stands alone. */
+  constructor(graph: Graph, canFuse: boolean = true) {
+    this.#canFuse = canFuse;
     this.#results = new Set(resultsOf(graph).map((view) => view.value));
     for (const node of graph.nodes) {
       if (node.op !== null) this.#makers.set(node.target.value, node);
@@ -43,7 +47,7 @@ export class Patterns {
 
   /** What a group that begins with `node` is. */
   kindOf(node: GraphNode): Group['kind'] {
-    if (node.target.value.dtype !== 'float32' || node.reads.some((view) => view.value.source.kind === 'slot')) return 'single';
+    if (!this.#canFuse || node.target.value.dtype !== 'float32' || node.reads.some((view) => view.value.source.kind === 'slot')) return 'single';
     const name = nameOf(node);
     const isDenseRead = node.reads.every(isDense);
     if (name === 'conv' || gradientNames.includes(name)) return isDenseRead && node.target.value.size > 0 ? 'conv' : 'single';

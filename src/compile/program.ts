@@ -52,7 +52,7 @@ export class Program implements StepContext {
   constructor(traced: Graph) {
     this.graph = passes.reduce((graph, pass) => pass(graph), traced);
     const canFuse = this.memory.hasKernels;
-    const patterns = new Patterns(this.graph);
+    const patterns = new Patterns(this.graph, canFuse);
     const groups = fuse(this.graph, patterns, canFuse);
     this.#needed = neededValues(this.graph, groups, patterns);
     const loops = new Map(groups.flatMap((group) => (group.kind === 'loop' ? [[group, planLoop(group, (value) => this.isNeeded(value))]] : [])));
