@@ -35,6 +35,9 @@ export interface Limits {
 /** How many of the tests that noticed the last bugs of a file are asked first about the next one. */
 const RECENT = 12;
 
+/** So many tests are asked in any case. */
+const LEAST = 25;
+
 export class Judge {
   readonly #library: Library;
   readonly #limits: Limits;
@@ -82,10 +85,11 @@ export class Judge {
       if (this.#isTainted) await this.#reload();
       return this.#ask(mutant, passing, true);
     }
-    await withBug(mutant.id, Number.POSITIVE_INFINITY, () => this.#reload());
+    await withBug(mutant.id, Number.POSITIVE_INFINITY, async () => {
+      this.#units = await this.#library.load();
+    });
     this.#isTainted = true;
-    if (this.#units.length !== this.#traces.length)
-      return { id: mutant.id, verdict: 'killed', by: 'loading', asked: 0, of: 0 };
+    if (this.#isShifted()) return { id: mutant.id, verdict: 'killed', by: 'loading', asked: 0, of: 0 };
     return this.#ask(mutant, this.#sameFile(mutant), false);
   }
 
@@ -102,7 +106,7 @@ export class Judge {
     const until = performance.now() + 1000 * this.#limits.seconds;
     let asked = 0;
     for (const i of this.#inOrder(passing, recent, mutant)) {
-      if (performance.now() > until) break;
+      if (performance.now() > until && asked >= LEAST) break;
       asked++;
       if (!(await this.#fails(i, id))) continue;
       // A bug may leave the library in a state in which everything fails: such a one is only believed from a fresh start.
@@ -152,9 +156,16 @@ export class Judge {
     }
   }
 
+  /** Whether the tests are not those that were traced, as where a file of them could not be loaded. */
+  #isShifted(): boolean {
+    const traces = this.#traces;
+    return this.#units.length !== traces.length || this.#units.some(({ name }, i) => name !== traces[i]!.name);
+  }
+
   async #reload(): Promise<void> {
     this.#units = await this.#library.load();
     this.#isTainted = false;
+    if (this.#isShifted()) throw new Error('mutation: other tests were found when they were loaded anew');
   }
 }
 

@@ -36,6 +36,8 @@ export class Library {
   readonly mutants: readonly Mutant[];
   readonly #server: ViteDevServer;
   readonly #runner: ModuleRunner;
+  /** Listed once, so that a test keeps its place in the list however often all are loaded. */
+  readonly #files: readonly string[] = TESTS.flatMap((folder) => filesIn(folder, '.test.ts'));
   #cases: [string, GoldenCase[]][] | null = null;
 
   private constructor(server: ViteDevServer, mutants: readonly Mutant[]) {
@@ -74,9 +76,8 @@ export class Library {
   async load(): Promise<Unit[]> {
     this.#runner.clearCache();
     const golden = await this.#goldenUnits();
-    const files = TESTS.flatMap((folder) => filesIn(folder, '.test.ts'));
     const units: Unit[] = [];
-    for (const file of files) {
+    for (const file of this.#files) {
       try {
         units.push(...(await collect(file, () => this.#import(file))));
       } catch (error) {

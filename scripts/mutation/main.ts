@@ -105,14 +105,20 @@ async function main(): Promise<void> {
     }
     results.push({ ...mutant, ...verdict });
     if (verdict.verdict !== 'killed') console.log(describe({ ...mutant, ...verdict }));
-    if (++judged % 200 === 0) console.log(`${judged} of ${list.length - known.size}, ${minutes(began)}`);
+    if (++judged % 100 !== 0) continue;
+    console.log(`${judged} of ${list.length - known.size}, ${minutes(began)}`);
+    write(results);
   }
   worker.end();
-  mkdirSync(dirname(values.report), { recursive: true });
-  writeFileSync(values.report, JSON.stringify({ limits, sample: values.sample, results }, null, 1));
+  write(results);
   const isEnough = printSummary(results);
   console.log(`${minutes(began)}; all verdicts are in ${values.report}`);
   process.exitCode = isEnough ? 0 : 1;
+}
+
+function write(results: readonly Result[]): void {
+  mkdirSync(dirname(values.report), { recursive: true });
+  writeFileSync(values.report, JSON.stringify({ limits, sample: values.sample, results }, null, 1));
 }
 
 /** The results of the last report, for the bugs that are still there. */
