@@ -1,82 +1,13 @@
-/** Eager convolution and its two adjoints on WebAssembly: copy in, run the planned kernels, copy out. */
+/** Eager convolution and its input gradient on WebAssembly: copy in, run the planned kernels, copy out. */
 import type { ConvGeometry, FloatArray, Strided } from '../types.ts';
 import type { KernelCache, KernelFunction } from './cache.ts';
-import {
-  type ConvPlan,
-  type ConvSizes,
-  isScattered,
-  planForward,
-  planInputGrad,
-  planWeightGrad,
-  type Stage,
-  type WeightPlan,
-} from './convPlan.ts';
-import { dotFunctions, dotKey, dotTable } from './dots.ts';
-import { features } from './features.ts';
+import { copyPiece, isFused, keyOf, pack, sizesOf } from './convParts.ts';
+import { type ConvPlan, isScattered, planForward, planInputGrad, type Stage } from './convPlan.ts';
 import { type LayoutKernels, layoutKernels } from './layout.ts';
-import type { AxisSizes, Piece } from './plan.ts';
 import { tapFunctions, tapKey, tapTable } from './taps.ts';
 import { narrowFirst, writeStrided } from './transfer.ts';
 
 const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
-
-/** Sizes within a group, missing leading spatial axes being 1. */
-function sizesOf(x: readonly number[], w: readonly number[], y: readonly number[], geometry: ConvGeometry): ConvSizes {
-  const rank = x.length - 2;
-  const axis = (a: number): AxisSizes => {
-    const i = a - (3 - rank);
-    if (i < 0) return { x: 1, k: 1, y: 1, stride: 1, dilation: 1, before: 0 };
-    return {
-      x: x[i + 2] as number,
-      k: w[i + 2] as number,
-      y: y[i + 2] as number,
-      stride: geometry.stride[i] as number,
-      dilation: geometry.dilation[i] as number,
-      before: geometry.before[i] as number,
-    };
-  };
-  const { groups } = geometry;
-  return {
-    images: x[0] as number,
-    groups,
-    channels: (x[1] as number) / groups,
-    outputs: (y[1] as number) / groups,
-    axes: [axis(0), axis(1), axis(2)],
-  };
-}
-
-function keyOf(kind: string, c: ConvSizes, fma: boolean): string {
-  const axes = c.axes.map((a) => `${a.x},${a.k},${a.y},${a.stride},${a.dilation},${a.before}`).join(';');
-  return `${kind} ${c.images},${c.groups},${c.channels},${c.outputs};${axes}${fma ? ' f' : ''}`;
-}
-
-/** One copy of a plan's piece over `channels` channels; addresses in bytes, distances in floats. */
-function copyPiece(
-  k: LayoutKernels,
-  p: Piece,
-  source: number,
-  target: number,
-  channels: number,
-  fromChannel: number,
-  toChannel: number,
-): void {
-  const [f0, f1, f2] = p.fromStrides;
-  const [t0, t1, t2] = p.toStrides;
-  k.copy(
-    source + 4 * p.from,
-    target + 4 * p.to,
-    channels,
-    ...p.counts,
-    4 * fromChannel,
-    4 * f0,
-    4 * f1,
-    4 * f2,
-    4 * toChannel,
-    4 * t0,
-    4 * t1,
-    4 * t2,
-  );
-}
 
 interface ReadyStage {
   readonly stage: Stage;
@@ -207,28 +138,6 @@ function execute(cache: KernelCache, r: Ready, x: Strided, w: Strided, groups: n
   return true;
 }
 
-function pack(
-  cache: KernelCache,
-  k: LayoutKernels,
-  plan: ConvPlan | WeightPlan,
-  at: { staged: number; source: number },
-  x: Strided,
-  channels: number,
-): void {
-  if (plan.source.dense) {
-    writeStrided(cache.memory, at.source, x);
-    return;
-  }
-  writeStrided(cache.memory, at.staged, x);
-  for (let i = 0; i < (x.shape[0] as number); i++) {
-    const from = at.staged + 4 * i * channels * plan.inputSize;
-    const to = at.source + 4 * i * plan.source.strides[0];
-    for (const piece of plan.pieces) copyPiece(k, piece, from, to, channels, plan.inputSize, plan.source.channel);
-  }
-}
-
-const isFused = (): boolean => features().relaxed;
-
 export function conv(
   cache: KernelCache,
   x: Strided,
@@ -258,106 +167,4 @@ export function convInputGrad(
     return ready(cache, planInputGrad(sizes, fma, exchanged), exchanged);
   });
   return execute(cache, r, g, w, geometry.groups, y);
-}
-
-interface ReadyWeight {
-  readonly plan: WeightPlan;
-  readonly run: KernelFunction;
-  readonly table: readonly number[];
-}
-
-export function convWeightGrad(
-  cache: KernelCache,
-  x: Strided,
-  g: Strided,
-  geometry: ConvGeometry,
-  shape: readonly number[],
-  y: FloatArray,
-): boolean {
-  const sizes = sizesOf(x.shape, shape, g.shape, geometry);
-  const fma = isFused();
-  const r: ReadyWeight = cache.plan(keyOf('convWeightGrad', sizes, fma), () => {
-    const plan = planWeightGrad(sizes, fma);
-    const run = cache.get(dotKey(plan.kernel), () => dotFunctions(plan.kernel)).run as KernelFunction;
-    return { plan, run, table: dotTable(plan.kernel) };
-  });
-  return executeWeight(cache, r, x, g, geometry.groups, y);
-}
-
-function executeWeight(
-  cache: KernelCache,
-  r: ReadyWeight,
-  x: Strided,
-  g: Strided,
-  groups: number,
-  y: FloatArray,
-): boolean {
-  const { plan } = r;
-  const { memory } = cache;
-  const { kernel, runs } = plan;
-  const [inputs, outputs] = [groups * kernel.channels, groups * kernel.outputs];
-  // A run's last block reads x beyond the run's end, where g is zero and x must be finite.
-  const beyond = plan.gRun - runs.length + 8;
-  const counts = {
-    staged: plan.source.dense ? 0 : plan.images * inputs * plan.inputSize,
-    source: inputs * plan.source.channel + beyond,
-    gStaged: plan.images * outputs * plan.gradSize,
-    grad: outputs * kernel.gOutput,
-    sums: 4 * y.length,
-    result: y.length,
-    table: r.table.length,
-  };
-  if (
-    !memory.begin(
-      Object.values(counts).reduce((a, b) => a + b, 0),
-      7,
-    )
-  )
-    return false;
-  const at = {
-    staged: memory.allocate(counts.staged),
-    source: memory.allocate(counts.source),
-    gStaged: memory.allocate(counts.gStaged),
-    grad: memory.allocate(counts.grad),
-    sums: memory.allocate(counts.sums),
-    result: memory.allocate(counts.result),
-    table: memory.allocate(counts.table),
-  };
-  const k = layoutKernels(cache);
-  memory.zero(at.source, counts.source);
-  memory.zero(at.grad, counts.grad);
-  memory.zero(at.sums, counts.sums);
-  memory.writeIntegers(at.table, r.table);
-  const images = x.shape[0] as number;
-  for (let n = 0; n < images; n += plan.images) {
-    const count = Math.min(plan.images, images - n);
-    pack(cache, k, plan, at, narrowFirst(x, n, count), inputs);
-    if (count < plan.images) memory.zero(at.grad, counts.grad);
-    writeStrided(memory, at.gStaged, narrowFirst(g, n, count));
-    for (let i = 0; i < count; i++) {
-      const from = at.gStaged + 4 * i * outputs * plan.gradSize;
-      copyPiece(k, plan.gPiece, from, at.grad + 4 * i * plan.gImage, outputs, plan.gradSize, kernel.gOutput);
-    }
-    for (let group = 0; group < groups; group++) {
-      const xg = at.source + 4 * group * kernel.channels * plan.source.channel;
-      const gg = at.grad + 4 * group * kernel.outputs * kernel.gOutput;
-      const sums = at.sums + 16 * ((group * y.length) / groups);
-      for (let o = 0; o < runs.outer; o++) {
-        r.run(
-          xg + 4 * o * plan.xOuter,
-          gg + 4 * o * plan.gOuter,
-          sums,
-          at.table,
-          runs.segments,
-          4 * plan.xRun,
-          4 * plan.gRun,
-        );
-      }
-    }
-  }
-  k.sumLanes(at.sums, at.result, y.length);
-  // Zeros of g between rows times an infinite x are NaN, where the definition has no term.
-  if (k.finite(at.result, y.length) === 0) return false;
-  memory.read(at.result, y as Float32Array, 0, y.length);
-  return true;
 }

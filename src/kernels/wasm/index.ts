@@ -7,6 +7,7 @@ import { jsKernels } from '../js/index.ts';
 import type { FloatArray, Kernels, Strided } from '../types.ts';
 import { kernelCache } from './cache.ts';
 import * as convolution from './conv.ts';
+import { convWeightGrad } from './convWeights.ts';
 import * as elementwise from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import { maxPoolIndices, windowSpread, windowSum } from './pool.ts';
@@ -101,7 +102,7 @@ function convolutions(least: number, done: Done): Pick<Kernels, 'conv' | 'convIn
       if (!done('convInputGrad', chosen, [g.data, w.data, y], run)) jsKernels.convInputGrad(g, w, geometry, shape, y);
     },
     convWeightGrad(x, g, geometry, shape, y) {
-      const run = (): boolean => convolution.convWeightGrad(kernelCache(), x, g, geometry, shape, y);
+      const run = (): boolean => convWeightGrad(kernelCache(), x, g, geometry, shape, y);
       if (!done('convWeightGrad', worth(products(g.shape, shape)), [x.data, g.data, y], run)) {
         jsKernels.convWeightGrad(x, g, geometry, shape, y);
       }

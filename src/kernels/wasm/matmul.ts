@@ -19,8 +19,8 @@ import { isDense, writeStrided } from './transfer.ts';
 const PANEL = 8;
 /** Inner length of a block: a panel of 8 KB and a tile of a of 6 KB lie in the first-level cache together. */
 const BLOCK_K = 256;
-/** Rows of a per block: 384 × 256 floats lie in the second-level cache. */
-const BLOCK_M = 384;
+/** Rows of a per block: 192 × 256 floats, 192 KB, lie in the second-level cache. */
+const BLOCK_M = 192;
 /** Fewer rows than this do not repay packing. */
 const FEW_ROWS = 16;
 
