@@ -69,6 +69,7 @@ const binaries: Record<BinaryName, (a: number, b: number) => number> = {
   maximum: (a, b) =>
     Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : a > b || (a === b && !Object.is(a, -0)) ? a : b,
   minimum: (a, b) => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : a < b || (a === b && Object.is(a, -0)) ? a : b),
+  reluGrad: (a, b) => (b <= 0 ? 0 : a),
   eq: (a, b) => Number(a === b),
   ne: (a, b) => Number(a !== b),
   lt: (a, b) => Number(a < b),
