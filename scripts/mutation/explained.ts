@@ -11,4 +11,117 @@ export interface Explanation {
   readonly why: string;
 }
 
-export const explanations: readonly Explanation[] = [];
+const way = 'both ways give the same result; one is quicker';
+const unused = 'only places that are not read, or are written again, change';
+const same = 'the same by definition';
+const order = 'the checks that follow answer with the same error';
+const absent = 'the step along an axis that a tensor of lower rank lacks, where the only position is 0';
+
+/** Of each file: original text, new text ('' for a statement removed, * for any), reason. */
+const table: Readonly<Record<string, readonly (readonly [before: string, after: string, why: string])[]>> = {
+  'kernels/js/conv.ts': [
+    ['0', '1', `${unused}, or ${absent}`],
+    ['group < bank.groups', 'group <= bank.groups', 'a group more has no filters'],
+    ['m < bank.outputs', 'm <= bank.outputs', 'a tile more has no channels'],
+    ['k < TILE', 'k <= TILE', unused],
+    ['m + k < bank.outputs', '*', unused],
+    ['m + k', 'm - k', unused],
+    ['bank.outputs - m === 1', '*', way],
+    ['bank.outputs - m', 'bank.outputs + m', `${way}; ${unused}`],
+    ['1', '0', way],
+    ['Math.min(TILE, bank.outputs - m)', '*', unused],
+    ['lane < used', 'lane <= used', unused],
+  ],
+  'kernels/js/special.ts': [
+    ['size < 2 ** 52', 'size <= 2 ** 52', 'adding 2^52 to itself is exact'],
+    ['Object.is(v, -0)', 'Object.is(-0, v)', same],
+    ['size <= 0.46875', 'size < 0.46875', 'both approximations hold at their border, to the last bit'],
+    ['0.46875', '*', 'both approximations hold around their border, to the last bit'],
+    ['size < 4', 'size <= 4', 'both approximations hold at their border, to the last bit'],
+    ['4', '5', 'erfc is below 2e-8 here, so both approximations round alike'],
+    ['size < 6', '*', '1 - erfc is 1 from here on in either branch'],
+    ['6', '7', '1 - erfc is 1 from here on in either branch'],
+    ['x < 0', 'x <= 0', 'zero has returned before'],
+    ['1.63153871373020978e-2', '*', 'times erfc(4) this is less than half a unit in the last place of 1'],
+    ['0.305326634961232344', '*', 'times erfc(4) this is less than half a unit in the last place of 1'],
+  ],
+  'kernels/js/elementwise.ts': [
+    ['n > 32 && step[0] === 1 && step[1] === 1', '*', way],
+    ['n > 32', '*', way],
+    ['32', '33', way],
+  ],
+  'kernels/js/matmul.ts': [
+    ['n < m', '*', way],
+    ['n < 32', '*', way],
+    ['n < m && n < 32', '*', way],
+    ['32', '33', way],
+    ['128', '129', way],
+    ['j < n', 'j <= n', 'a block more has no columns'],
+    ['i < m', 'i <= m', 'a tile more has no rows'],
+    ['used === 1', '*', way],
+    ['b.column === 1', 'false', way],
+    ['i < width', 'i <= width', unused],
+    ['lane < used', 'lane <= used', unused],
+  ],
+  'kernels/js/pool.ts': [['0', '1', absent]],
+  'kernels/js/reduce.ts': [['sums !== y', 'true', 'an array set to itself']],
+  'ops/activations.ts': [['exp(x)', 'x', 'x is empty here']],
+  'ops/adaptive.ts': [
+    ['size === y.shape[axis]', 'false', way],
+    ['continue;', '', way],
+    ['kernel === null', 'true', way],
+    ['sizes.every((size) => size === 1)', 'false', way],
+  ],
+  'ops/classification.ts': [
+    ['weight === null', 'false', 'a factor of 1 for the samples that count'],
+    ['smoothing === 0', 'false', way],
+  ],
+  'ops/dropout.ts': [
+    ['0', '1', 'for p = 1 no element is kept'],
+    ['p === 1', 'false', 'for p = 1 no element is kept'],
+    ['source.uniform() < p', 'source.uniform() <= p', 'one draw in 2^53 or fewer is p itself'],
+  ],
+  'ops/elementwise.ts': [
+    ['tensors.every((x) => sameShape(x.shape, first))', 'false', way],
+    ['1', '2', 'a harmless number in a branch that is not taken'],
+  ],
+  'ops/indexing.ts': [
+    ['index.shape.every((length, a) => a === axis || length === x.shape[a])', '*', way],
+    ['a === axis || length === x.shape[a]', '*', way],
+    ['slice(x, ...index.shape.map((length, a) => (a === axis ? null : ([0, length] as const))))', 'x', way],
+    ['a === axis', '*', way],
+    ['sameShape(target, x.shape)', '*', way],
+  ],
+  'ops/join.ts': [["checkAxes('roll', [...new Set(list)], x.rank);", '', order]],
+  'ops/labels.ts': [['Math.floor(label)', 'Math.ceil(label)', 'either is the number itself only if it is whole']],
+  'ops/matmul.ts': [
+    ['a.rank > 2', '*', way],
+    ['b.rank === 2 && a.rank > 2', '*', way],
+  ],
+  'ops/pad.ts': [
+    ['after <= 0', 'after < 0', way],
+    ['before <= 0', 'before < 0', way],
+    ['value !== 0', 'true', way],
+  ],
+  'ops/pool.ts': [
+    ['detach(x)', 'x', 'positions have no gradient anyway'],
+    ['geometry.before.every((count) => count === 0) && !options.ceilMode', 'false', way],
+    ['countIncludePad', 'true', 'what is too far is cut off in the next line'],
+    ['Math.min(stop, size[axis]!)', 'stop', 'cut off in the line before'],
+  ],
+  'ops/reduce.ts': [
+    ['half === 1', 'false', way],
+    ['p === 1', 'false', way],
+    ['p === 2', 'false', way],
+  ],
+  'ops/regression.ts': [['1', '2', 'a harmless number in a branch that is not taken']],
+  'ops/views.ts': [
+    ['count > 0', 'true', 'where an empty view begins does not matter'],
+    ['step > 0', 'step >= 0', 'step is not 0'],
+    ['x.shape.slice(0, at + 1)', 'x.shape', 'axes behind are taken whole either way'],
+  ],
+};
+
+export const explanations: readonly Explanation[] = Object.entries(table).flatMap(([file, rows]) =>
+  rows.map(([before, after, why]) => ({ file, before, ...(after !== '*' && { after }), why })),
+);

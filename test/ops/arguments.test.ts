@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import * as exported from '../../src/index.ts';
 import {
   adaptiveAvgPool2d,
+  add,
   assign,
   avgPool1d,
   batchNorm,
@@ -108,6 +109,42 @@ type Case = [message: string, kind: typeof TypedgradError, call: () => unknown];
 const cases: Case[] = [
   ['assign: target is [2] but value is [3]', ShapeError, () => assignTo(of(2), of(3))],
   ["assign: value [2, 2] does not broadcast to the tensor's shape [2]", ShapeError, () => assign(of(2), of(2, 2))],
+  [
+    "assign: inputs are float32 and float64; convert one with to('float32')",
+    DTypeError,
+    () => assignTo(of(2), of64(2)),
+  ],
+  ["add: inputs are float32 and float64; convert one with to('float32')", DTypeError, () => add(of(2), of64(2))],
+  [
+    'convTranspose1d: groups must be a whole number of at least 1, but is 0',
+    OptionError,
+    () => convTranspose1d(of(1, 0, 4), of(0, 1, 2), { groups: 0 }),
+  ],
+  [
+    'convTranspose1d: stride must be a whole number of at least 1',
+    OptionError,
+    () => convTranspose1d(of(1, 1, 4), of(1, 1, 2), { stride: 0 }),
+  ],
+  [
+    'convTranspose1d: dilation must be a whole number of at least 1',
+    OptionError,
+    () => convTranspose1d(of(1, 1, 4), of(1, 1, 2), { dilation: 0 }),
+  ],
+  [
+    'convTranspose1d: padding must be a whole number of at least 0',
+    OptionError,
+    () => convTranspose1d(of(1, 1, 4), of(1, 1, 2), { padding: -1 }),
+  ],
+  [
+    'convTranspose1d: outputPadding must be a whole number of at least 0',
+    OptionError,
+    () => convTranspose1d(of(1, 1, 4), of(1, 1, 2), { outputPadding: -1 }),
+  ],
+  [
+    'convTranspose1d: outputPadding 2 must be smaller than the stride 2 or the dilation 1',
+    OptionError,
+    () => convTranspose1d(of(1, 1, 4), of(1, 1, 2), { stride: 2, outputPadding: 2 }),
+  ],
   [
     'crossEntropy: weight is float64 but prediction is float32',
     DTypeError,

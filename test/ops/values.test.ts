@@ -3,13 +3,17 @@
 import { describe, expect, it } from 'vitest';
 import {
   add,
+  assign,
   clamp,
+  conv1d,
   crossEntropy,
+  flip,
   gaussianNllLoss,
   grad,
   instanceNorm,
   nllLoss,
   norm,
+  ones,
   pad,
   pow,
   prod,
@@ -58,6 +62,34 @@ describe('elementwise', () => {
 
   it('a sum of numbers alone is a float32 scalar', () => {
     expect([add(1, 2).dtype, add(1, 2).shape, add(1, 2).item()]).toEqual(['float32', [], 3]);
+  });
+});
+
+describe('assignment', () => {
+  it('reads a view of the tensor itself before it is overwritten, and counts the version up', () => {
+    const x = tensor([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
+    const before = x.storage.version;
+    assign(x, flip(x));
+    expect(x.toArray()).toEqual([
+      [6, 5, 4],
+      [3, 2, 1],
+    ]);
+    expect(x.storage.version).toBe(before + 1);
+  });
+});
+
+describe('convolution', () => {
+  it('of no filters and of no channels has empty and zero results', () => {
+    expect(conv1d(zeros([1, 1, 4]), zeros([0, 1, 2])).shape).toEqual([1, 0, 3]);
+    expect(conv1d(zeros([1, 0, 4]), ones([2, 0, 2])).toArray()).toEqual([
+      [
+        [0, 0, 0],
+        [0, 0, 0],
+      ],
+    ]);
   });
 });
 
