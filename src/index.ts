@@ -16,6 +16,7 @@ export * from './ops/adaptive.ts';
 export * from './ops/conv.ts';
 export { dropout } from './ops/dropout.ts';
 export { type Compiled, compile } from './compile/compile.ts';
+export type { ExplainOptions, ProgramReport, StepReport } from './compile/explain.ts';
 export {
   abs, add, ceil, clamp, cos, div, eq, erf, exp, expm1, floor, ge, gt, isNaN, le, log, log1p, lt, maximum, minimum, mul, ne, neg,
   pow, reciprocal, relu, round, rsqrt, sigmoid, sign, sin, sqrt, square, sub, tanh, to, where,

@@ -4,8 +4,11 @@ import { isGradEnabled, withGrad } from '../autograd/mode.ts';
 import { TraceError } from '../errors.ts';
 import { currentInterpreter, eager, traceGeneration } from '../ops/apply.ts';
 import { add } from '../ops/elementwise.ts';
-import { show } from '../tensor/options.ts';
+import { checkChoice, checkKeys, show } from '../tensor/options.ts';
 import { type NumberArray, Tensor } from '../tensor/tensor.ts';
+import { debug } from './debug.ts';
+import { type ExplainOptions, type ProgramReport, printReport, reportOf } from './explain.ts';
+import { dotGraph, printGraph } from './graph.ts';
 import { Program } from './program.ts';
 import { describe, Identities, likeNumbers, mapLeaves, tensorsIn } from './structure.ts';
 import { type InputSpec, type Trace, trace } from './trace.ts';
@@ -13,8 +16,15 @@ import { type InputSpec, type Trace, trace } from './trace.ts';
 /** A compiled function: called like the function it was made of. */
 export interface Compiled<A extends unknown[], R> {
   (...args: A): R;
-  /** The graphs of all traced variants, as text. */
-  explain(): string;
+  /**
+   * What its programs do, step by step, one table for each kind of call so far, the last one first: what was fused,
+   * shapes, operations, bytes and, with `{ time: true }`, how long each step takes.
+   */
+  explain(options?: ExplainOptions): string;
+  /** The same as data. */
+  report(options?: ExplainOptions): ProgramReport[];
+  /** The optimised graphs as text, one operation a line; as `'dot'` for Graphviz. */
+  graph(format?: 'text' | 'dot'): string;
   /** Forgets all traced variants and their memory. */
   dispose(): void;
 }
@@ -70,6 +80,7 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R): Compiled
   };
 
   function traceVariant(key: string, args: A, inputs: readonly (Tensor | NumberArray)[]): Variant<R> {
+    const start = performance.now();
     // The name tells `whereabouts` where the traced function begins.
     const tracedFunction = (tensors: readonly Tensor[]): R => {
       let next = 0;
@@ -78,15 +89,44 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R): Compiled
       );
     };
     const traced = trace(inputs.map(specOf), tracedFunction, tensorsIn);
-    return { key, traced, program: new Program(traced.graph) };
+    const begin = performance.now();
+    const variant = { key, traced, program: new Program(traced.graph) };
+    debug(
+      1,
+      () =>
+        `compile: traced ${fn.name || 'a function'} of ${titleOf(key)} in ${(begin - start).toFixed(1)} ms, made ready in ${(performance.now() - begin).toFixed(1)} ms; trace ${variants.length + 1} of it`,
+    );
+    debug(4, () => printReport(titleOf(key), reportOf(variant.program)));
+    return variant;
   }
 
   return Object.assign(compiled, {
-    explain: () => variants.map(({ program }) => program.explain()).join('\n\n'),
+    explain: (options: ExplainOptions = {}) => {
+      checkKeys('explain', options, ['time']);
+      return variants.map(({ key, program }) => printReport(titleOf(key), reportOf(program, options))).join('\n\n');
+    },
+    report: (options: ExplainOptions = {}) => {
+      checkKeys('report', options, ['time']);
+      return variants.map(({ program }) => reportOf(program, options));
+    },
+    graph: (format: 'text' | 'dot' = 'text') => {
+      checkChoice('graph', 'format', format, ['text', 'dot']);
+      return variants.map(({ program }) => (format === 'dot' ? dotGraph : printGraph)(program.graph)).join('\n\n');
+    },
     dispose: () => {
       for (const { program } of variants.splice(0)) program.dispose();
     },
   });
+}
+
+/** A key for people: the arguments' dtypes and shapes, and whether gradients are recorded. */
+function titleOf(key: string): string {
+  return key
+    .replaceAll(/\b\d+:(float\d+\[[\d,]*\])/g, '$1')
+    .replace(
+      /^\[(.*)\] (recorded|unrecorded) \d+$/,
+      (_, args, mode) => `(${args})${mode === 'recorded' ? '' : ' without gradients'}`,
+    );
 }
 
 function leafKey(index: number, leaf: Tensor | NumberArray): string {

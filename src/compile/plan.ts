@@ -86,7 +86,7 @@ export function planMemory(lifetimes: readonly Lifetime[]): MemoryPlan {
     if (top < bytes) [best, bytes] = [placed, top];
     const highest = new Set(placed.filter(({ offset, bytes: own }) => offset + own === top).map(({ value }) => value));
     orders[slot] = [...orders[slot]!].sort((a, b) => Number(highest.has(b.value)) - Number(highest.has(a.value)));
-    if (random.uniform() < 0.5) exchange(orders[slot], random);
+    if (lifetimes.length > 1 && random.uniform() < 0.5) exchange(orders[slot], random);
   }
   return { offsets: new Map(best.map(({ value, offset }) => [value, offset])), bytes: topOf(best), floor };
 }

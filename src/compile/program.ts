@@ -5,7 +5,9 @@ import type { FloatArray, Strided } from '../kernels/types.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { sizeOf } from '../tensor/shape.ts';
+import type { Storage } from '../tensor/storage.ts';
 import type { NumberArray, Tensor } from '../tensor/tensor.ts';
+import { debug } from './debug.ts';
 import { fuse } from './fuse.ts';
 import type { Group } from './group.ts';
 import { type Graph, printGraph, resultsOf, slotsOf, type Source, updatedSlots, type Value, valuesOf, type View } from './graph.ts';
@@ -13,6 +15,7 @@ import { type ProgramMemory, programMemory, type Region } from './memory.ts';
 import { mergeCommonSubexpressions } from './passes/common.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { moveReluBehindPooling } from './passes/pooling.ts';
+import { updatedValues } from './passes/rewrite.ts';
 import { simplify } from './passes/simplify.ts';
 import { Patterns } from './patterns.ts';
 import { elementBytes, type Lifetime, lifetimesOf, type MemoryPlan, planMemory } from './plan.ts';
@@ -42,18 +45,32 @@ export class Program implements StepContext {
   readonly #arena: Region;
   readonly #own: Region[] = [];
   readonly #constants = new Map<Value, Region>();
+  readonly #externals = new Map<Value, { readonly region: Region; readonly storage: Storage }>();
+  readonly #updated: ReadonlySet<Value>;
   readonly #needed: ReadonlySet<Value>;
+  /** The operations of each step. */
+  readonly groups: readonly Group[];
   readonly steps: readonly Step[];
   readonly #ownGrads = new Map<Tensor, Tensor>();
   readonly #buffers = new Map<Value, FloatArray>();
   readonly #slots: readonly Value[];
   readonly #updatedSlots: readonly Value[];
+  /** Kept for measurements. */
+  #lastInputs: readonly (Tensor | NumberArray)[] | null = null;
 
   constructor(traced: Graph) {
-    this.graph = passes.reduce((graph, pass) => pass(graph), traced);
+    debug(3, () => printGraph(traced));
+    this.graph = passes.reduce((graph, pass) => {
+      const after = pass(graph);
+      debug(3, () => `after ${pass.name}: ${printGraph(after)}`);
+      return after;
+    }, traced);
+    debug(2, () => printGraph(this.graph));
+    this.#updated = updatedValues(this.graph);
     const canFuse = this.memory.hasKernels;
     const patterns = new Patterns(this.graph, canFuse);
     const groups = fuse(this.graph, patterns, canFuse);
+    this.groups = groups;
     this.#needed = neededValues(this.graph, groups, patterns);
     const loops = new Map(groups.flatMap((group) => (group.kind === 'loop' ? [[group, planLoop(group, (value) => this.isNeeded(value))]] : [])));
     const accesses = groups.map((group) => {
@@ -85,12 +102,8 @@ export class Program implements StepContext {
 
   /** Runs on `inputs` (tensors, or plain numbers for one axis) and gives the outputs as tensors of their own. */
   run(inputs: readonly (Tensor | NumberArray)[]): Tensor[] {
-    for (const [i, input] of inputs.entries()) {
-      const target = this.buffer(this.graph.inputs[i]!);
-      if (ArrayBuffer.isView(input)) target.set(input);
-      else kernels().copy(input, target);
-    }
-    for (const value of this.#slots) this.buffer(value).set(gradOf(value).data);
+    this.#load(inputs);
+    this.#lastInputs = inputs;
     for (const step of this.steps) step.run();
     for (const value of this.#updatedSlots) {
       const grad = gradOf(value);
@@ -102,17 +115,44 @@ export class Program implements StepContext {
     return outputs;
   }
 
+  #load(inputs: readonly (Tensor | NumberArray)[]): void {
+    for (const [i, input] of inputs.entries()) {
+      const target = this.buffer(this.graph.inputs[i]!);
+      if (ArrayBuffer.isView(input)) target.set(input);
+      else kernels().copy(input, target);
+    }
+    for (const [{ dtype, size }, { region, storage }] of this.#externals) region.view(dtype, 0, size).set(storage.data);
+    for (const value of this.#slots) {
+      const { grad } = (value.source as Extract<Source, { kind: 'slot' }>).tensor;
+      if (grad !== null) this.buffer(value).set(grad.data);
+    }
+  }
+
   /** Gives the memory back. The program must not be run again. */
   dispose(): void {
     this.#arena.free();
     for (const region of this.#own) region.free();
   }
 
-  /** The program's steps and its memory, as text. */
-  explain(): string {
-    const { bytes, floor } = this.plan;
-    const steps = this.steps.map((step, i) => `  ${String(i).padStart(3)}  ${step.name}`);
-    return `${printGraph(this.graph)}\nsteps\n${steps.join('\n')}\narena: ${bytes} bytes, of which ${floor} live at one time`;
+  /**
+   * Makes ready for steps to be run for measurement: gives what puts all state back that the program changes, or null
+   * if it has not run yet.
+   */
+  beginRehearsal(): (() => void) | null {
+    if (this.#lastInputs === null) return null;
+    const changed = new Set(this.graph.nodes.flatMap(({ op, target }) => (op === null && target.value.source.kind === 'state' ? [target.value.source.storage] : [])));
+    const saved = [...changed].map((storage) => ({ storage, data: storage.data.slice(), version: storage.version }));
+    return () => {
+      for (const { storage, data, version } of saved) {
+        storage.data.set(data);
+        storage.version = version;
+      }
+    };
+  }
+
+  /** Puts the inputs of the last run in place again. */
+  loadAgain(): void {
+    this.#load(this.#lastInputs!);
   }
 
   #placeConstants(): void {
@@ -163,11 +203,23 @@ export class Program implements StepContext {
     return region;
   }
 
+  /** The place of captured arrays that belong to users, who may write to them: filled anew by each run. */
+  #externalRegion(value: Value, storage: Storage): Region {
+    const known = this.#externals.get(value);
+    if (known !== undefined) return known.region;
+    const region = this.#region(value.size * elementBytes(value.dtype));
+    this.#externals.set(value, { region, storage });
+    return region;
+  }
+
   address(view: View): number {
     const { value, offset } = view;
     const bytes = elementBytes(value.dtype);
     switch (value.source.kind) {
       case 'state':
+        if (value.source.storage.isExternal && !this.#updated.has(value)) {
+          return this.#externalRegion(value, value.source.storage).address + bytes * offset;
+        }
         return this.memory.home(value.source.storage, value.dtype) + bytes * offset;
       case 'constant':
         return this.#constants.get(value)!.address + bytes * offset;

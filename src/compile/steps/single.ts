@@ -17,6 +17,7 @@ function computeStep(node: GraphNode, context: StepContext): Step {
   const out = { shape, dtype: value.dtype };
   return {
     name: nameOf(node),
+    isEager: true,
     run() {
       const y = context.buffer(value);
       y.fill(0);
@@ -31,6 +32,7 @@ function assignStep(node: GraphNode, context: StepContext): Step {
   const { source: home } = node.target.value;
   return {
     name: nameOf(node),
+    isEager: true,
     run() {
       const isShared = source.data.buffer === target.data.buffer;
       const { shape, strides, offset } = source;

@@ -8,6 +8,8 @@ import type { ProgramMemory, Region } from '../memory.ts';
 export interface Step {
   /** What it does, for people. */
   readonly name: string;
+  /** Whether it is one operation by the kernel of eager execution. */
+  readonly isEager?: boolean;
   run(): void;
 }
 

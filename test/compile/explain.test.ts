@@ -1,0 +1,164 @@
+/** What a program tells of itself. */
+
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import {
+  Adam,
+  Conv2d,
+  compile,
+  crossEntropy,
+  Dense,
+  Flatten,
+  MaxPool2d,
+  manualSeed,
+  ReLU,
+  Sequential,
+  type Tensor,
+  tensor,
+} from '../../src/index.ts';
+import { normals } from './helpers.ts';
+
+const model = new Sequential(
+  new Conv2d(1, 4, 3, { padding: 1 }),
+  new ReLU(),
+  new MaxPool2d(2),
+  new Flatten(),
+  new Dense(64, 3),
+);
+const optimizer = new Adam(model.parameters(), { lr: 0.01 });
+const step = compile((x: Tensor, labels: Uint8Array) => {
+  const loss = crossEntropy(model.forward(x).dropout({ p: 0.1 }), labels);
+  loss.backward();
+  optimizer.step();
+  optimizer.zeroGrad();
+  return loss;
+});
+const batch = [normals(1, 5, 1, 8, 8), Uint8Array.of(0, 1, 2, 0, 1)] as const;
+step(...batch);
+
+describe('report', () => {
+  const [report] = step.report();
+
+  test('counts multiplications and additions of convolutions and products', () => {
+    const conv = report!.steps.find(({ operations }) => operations.includes('conv'))!;
+    expect(conv.operations).toEqual(expect.arrayContaining(['conv', 'add', 'maxPoolIndices', 'gather']));
+    // 2 · 9 per output, 1 for the bias, 4 comparisons per pooled one.
+    expect(conv.flops).toBe(5 * 4 * 64 * (2 * 9 + 1) + 5 * 4 * 16 * 4);
+    expect(conv.shape).toEqual([5, 4, 16]);
+    // The input, the weight, the bias; the pooled values and their positions.
+    expect(conv.bytes).toBe(4 * (5 * 64 + 36 + 4 + 2 * 5 * 4 * 16));
+    const products = report!.steps.filter(({ operations }) => operations.includes('matmul'));
+    expect(products.map(({ flops }) => Math.floor(flops / (2 * 5 * 64 * 3)))).toEqual([1, 1, 1]);
+  });
+
+  test('never computes the gradient of the input', () => {
+    const names = report!.steps.flatMap(({ operations }) => operations);
+    expect(names).toContain('convWeightGrad');
+    expect(names).not.toContain('convInputGrad');
+  });
+
+  test('says what runs by an eager kernel, and why', () => {
+    const draws = report!.steps.find(({ operations }) => operations.includes('dropoutMask'))!;
+    expect(draws.eager).toMatch('random numbers');
+    const rate = report!.steps.find(({ operations }) => operations.includes('to'))!;
+    expect(rate.eager === null || rate.eager.includes('float64')).toBe(true);
+    expect(report!.steps.find(({ operations }) => operations.includes('conv'))!.eager).toBeNull();
+  });
+
+  test('gives the arena and its floor', () => {
+    expect(report!.arena).toBeGreaterThan(0);
+    expect(report!.arena).toBeLessThanOrEqual(1.1 * report!.floor);
+  });
+
+  test('measures steps without leaving a trace in parameters, optimizer or random stream', () => {
+    const values = (): number[][] =>
+      Object.values({ ...model.stateDict(), ...optimizer.stateDict().state }).map((t) => [...t.toTypedArray()]);
+    const generator = manualSeed(3);
+    const before = values();
+    const [timed] = step.report({ time: true });
+    expect(values()).toEqual(before);
+    expect(generator.position).toBe(0);
+    expect(model.parameters().every((p) => p.grad === null)).toBe(true);
+    for (const { milliseconds, operations } of timed!.steps) {
+      if (operations.includes('dropoutMask')) expect(milliseconds).toBeNull();
+      else expect(milliseconds).toBeGreaterThanOrEqual(0);
+    }
+    expect(timed!.peak).toBeGreaterThan(1e9);
+    expect(report!.peak).toBeNull();
+  });
+});
+
+describe('explain', () => {
+  test('is a table with a row for each step and totals', () => {
+    const text = step.explain({ time: true });
+    expect(text).toMatch(/^\(float32\[5,1,8,8\],float32\[5\]\): \d+ operations in \d+ steps\n/);
+    expect(text).toMatch(/step +shape +MFLOP +kB +µs +GFLOP\/s +% of peak +GB\/s/);
+    expect(text).toMatch(/ 0 {2}convolution \+ bias \+ max pool +\[5, 4, 16\]/);
+    expect(text).toMatch(/total/);
+    expect(text).toMatch(/peak: [\d.]+ GFLOP\/s/);
+    expect(text).toMatch(/arena: [\d.]+ kB, 1\.\d+ times/);
+    expect(text).toMatch(/\* not compiled.*\n(.*\n)* +random numbers are drawn.*dropoutMask/);
+    expect(step.explain()).not.toMatch('µs');
+  });
+
+  test('has one table for each kind of call, the last one first', () => {
+    const run = compile((x: Tensor) => x.add(1));
+    expect(run.explain()).toBe('');
+    run(tensor([1]));
+    run(tensor([1, 2]));
+    const titles = (): string[] =>
+      run
+        .explain()
+        .split('\n\n')
+        .map((text) => text.split(':')[0]!);
+    expect(titles()).toEqual(['(float32[2])', '(float32[1])']);
+    run(tensor([1]));
+    expect(titles()).toEqual(['(float32[1])', '(float32[2])']);
+  });
+
+  test('rejects unknown options', () => {
+    expect(() => step.explain({ times: true } as never)).toThrow(/times.*time/);
+    expect(() => step.graph('svg' as never)).toThrow(/text.*dot/);
+  });
+});
+
+describe('graph', () => {
+  test('prints one operation a line', () => {
+    const run = compile((x: Tensor) => x.add(1).relu());
+    run(tensor([1]));
+    expect(run.graph()).toMatch(/= add\(.*\n.*= relu\(/);
+  });
+
+  test('draws a node for each operation and an edge for each operand', () => {
+    const run = compile((x: Tensor) => x.mul(x.add(1)));
+    run(tensor([1]));
+    const dot = run.graph('dot');
+    expect(dot).toMatch(/^digraph \{/);
+    expect(dot.match(/label="(mul|add)/g)).toHaveLength(2);
+    expect(dot.match(/->/g)!.length).toBeGreaterThanOrEqual(5);
+    expect(dot.trimEnd()).toMatch(/\}$/);
+  });
+});
+
+describe('TYPEDGRAD_DEBUG', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+  });
+
+  test.each([
+    ['0', []],
+    ['1', [/traced a function of \(float32\[1\]\) in [\d.]+ ms/]],
+    ['2', [/traced/, /= add\(/]],
+    ['3', [/traced/, /= add\(/, /after removeDeadCode/]],
+    ['4', [/traced/, /= add\(/, /after simplify/, /operations in \d steps/]],
+  ] as const)('%s', (level, expected) => {
+    vi.stubEnv('TYPEDGRAD_DEBUG', level);
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    const run = compile((x: Tensor) => x.add(2));
+    run(tensor([1]));
+    run(tensor([1]));
+    const text = log.mock.calls.flat().join('\n');
+    for (const pattern of expected) expect(text).toMatch(pattern);
+    expect(text.match(/traced/g)?.length ?? 0).toBe(level === '0' ? 0 : 1);
+  });
+});
