@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 const original = globalThis.WebAssembly;
 
 /** A copy of the library's kernels that has not asked the engine anything yet. */
-async function fresh(): Promise<typeof import('../../../src/kernels/index.ts')> {
+function fresh(): Promise<typeof import('../../../src/kernels/index.ts')> {
   vi.resetModules();
   return import('../../../src/kernels/index.ts');
 }
