@@ -4,15 +4,19 @@
  */
 
 import type { FloatArray } from '../kernels/types.ts';
+import { backend } from '../kernels/index.ts';
 import type { FunctionBuilder } from '../kernels/wasm/assembler.ts';
+import { Lru } from '../kernels/wasm/cache.ts';
 import { encodeModule } from '../kernels/wasm/encode.ts';
-import { features } from '../kernels/wasm/features.ts';
 import { type Block, Heap } from '../kernels/wasm/heap.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Storage } from '../tensor/storage.ts';
 
 /** A kernel that was compiled, by the names of its functions. */
 export type Kernel = Readonly<Record<string, (...args: number[]) => number>>;
+
+/** How many kernels are kept for programs to come; those in use stay with their programs. */
+const kernelLimit = 1024;
 
 /** A region that holds buffers at byte offsets. */
 export interface Region {
@@ -26,12 +30,12 @@ export interface Region {
 /** The heap, and the kernels compiled for it. */
 export class ProgramMemory {
   readonly #heap: Heap | null;
-  readonly #kernels = new Map<string, Kernel>();
+  readonly #kernels = new Lru<Kernel>(kernelLimit);
   readonly #homes = new WeakMap<Storage, number>();
   readonly #garbage = new FinalizationRegistry<Block>((block) => this.#heap?.free(block));
 
   constructor() {
-    this.#heap = features().simd ? new Heap() : null;
+    this.#heap = backend().name === 'js' ? null : new Heap();
   }
 
   /** Whether kernels can be compiled. */
@@ -84,14 +88,12 @@ export class ProgramMemory {
 
   /** The kernel of this key, assembled and compiled at first use. */
   kernel(key: string, build: () => readonly FunctionBuilder[]): Kernel {
-    const known = this.#kernels.get(key);
-    if (known !== undefined) return known;
-    const heap = this.#heap!;
-    const module = new WebAssembly.Module(encodeModule(build(), heap.import));
-    const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory } });
-    const kernel = instance.exports as unknown as Kernel;
-    this.#kernels.set(key, kernel);
-    return kernel;
+    return this.#kernels.get(key, () => {
+      const heap = this.#heap!;
+      const module = new WebAssembly.Module(encodeModule(build(), heap.import));
+      const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory } });
+      return instance.exports as unknown as Kernel;
+    });
   }
 }
 

@@ -44,10 +44,12 @@ class TracedStorage extends Storage {
 
 /** The line of the traced function that is being carried out, as far as the engine's stack tells. */
 function whereabouts(): string {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = Number.POSITIVE_INFINITY;
+  // A limit that V8 has; elsewhere it is without effect.
+  const limits = Error as { stackTraceLimit?: number | undefined };
+  const { stackTraceLimit } = limits;
+  limits.stackTraceLimit = Number.POSITIVE_INFINITY;
   const lines = new Error().stack?.split('\n') ?? [];
-  Error.stackTraceLimit = stackTraceLimit;
+  limits.stackTraceLimit = stackTraceLimit;
   const line = lines[lines.findIndex((frame) => frame.includes('tracedFunction')) - 1];
   return line === undefined ? '' : ` (${line.trim()})`;
 }

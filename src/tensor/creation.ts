@@ -5,7 +5,7 @@ import type { FloatArray } from '../kernels/types.ts';
 import { allocate, checkDType } from './dtype.ts';
 import { checkInteger, checkKeys, show } from './options.ts';
 import { defaultGenerator, drawObserverOf, Generator } from './random.ts';
-import { checkShape, denseStrides, type Shape, sizeOf } from './shape.ts';
+import { checkShape, denseStrides, type Shape, showShape, sizeOf } from './shape.ts';
 import { Storage } from './storage.ts';
 import { type NumberArray, Tensor, type TensorOptions } from './tensor.ts';
 
@@ -47,7 +47,11 @@ export function tensor(data: TensorData, second: Shape | TensorOptions = {}, thi
   for (let level: unknown = data; Array.isArray(level); level = level[0]) found.push(level.length);
   const values = allocate(checkDType('tensor', options.dtype ?? 'float32'), sizeOf(found));
   readNested(data, found, 0, 0, values);
-  return Tensor.from(values, shape ?? found, options);
+  const sizes = shape === undefined ? found : checkShape('tensor', shape);
+  if (sizeOf(sizes) !== values.length) {
+    throw new ShapeError(`tensor: ${values.length} elements do not fill shape ${showShape(sizes)}`);
+  }
+  return withGrad(fromStorage(values, sizes), options);
 }
 
 /** A tensor of zeros. */

@@ -26,6 +26,8 @@ export class Storage {
   #data: FloatArray;
   #renew: (() => FloatArray) | null = null;
   version = 0;
+  /** Whether the array was made by a user, who may hold it and write to it. */
+  isExternal = false;
 
   constructor(data: FloatArray) {
     this.#data = data;
@@ -53,5 +55,6 @@ export class Storage {
     this.#data = home();
     this.#data.set(values);
     this.#renew = this.#data.length > 0 ? home : null;
+    this.isExternal = false;
   }
 }

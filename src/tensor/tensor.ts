@@ -108,6 +108,7 @@ export class Tensor extends TensorBase {
     const dtype = checkDType('tensor', options.dtype ?? (data instanceof Float64Array ? 'float64' : 'float32'));
     const kind = dtype === 'float32' ? Float32Array : Float64Array;
     const storage = new Storage(data instanceof kind ? data : kind.from(data as ArrayLike<number>));
+    storage.isExternal = storage.data === data;
     const result = new Tensor(storage, { shape: sizes, strides: denseStrides(sizes), offset: 0 });
     if (options.requiresGrad) result.requiresGrad = true;
     return result;
