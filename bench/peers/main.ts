@@ -103,8 +103,11 @@ function save(report: Report, old: Report | null): void {
   const place = ({ group, name }: Row): number => order.indexOf(`${group} ${name}`);
   const kept = old?.rows.filter((row) => !isMeasured(row)) ?? [];
   const rows = [...kept, ...report.rows].sort((a, b) => place(a) - place(b));
+  // Columns of the rows that stay are columns still, in the usual order.
+  const known = [...report.libraries, ...(old?.libraries ?? [])];
+  const libraries = PARTICIPANTS.flatMap(({ name }) => known.find((library) => library.name === name) ?? []);
   mkdirSync(dirname(options.out), { recursive: true });
-  writeFileSync(options.out, `${JSON.stringify({ ...report, rows }, null, 1)}\n`);
+  writeFileSync(options.out, `${JSON.stringify({ ...report, libraries, rows }, null, 1)}\n`);
 }
 
 async function measureAll(): Promise<void> {
