@@ -1,9 +1,9 @@
 /**
  * Stands in place of `vitest` where tests are collected to be run one by one: `describe`, `it` and the hooks write down
- * what there is to run; `expect` is vitest's own.
+ * what there is to run; `expect` and `vi` are vitest's own.
  */
 
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 
 /** One test, with the hooks around it. */
 export interface Unit {
@@ -94,6 +94,7 @@ const hook =
 /** What the tests import as `vitest`. */
 export const standIn: object = {
   expect,
+  vi,
   describe: variants(declareSuite),
   it: variants(declareTest),
   test: variants(declareTest),

@@ -92,7 +92,7 @@ async function main(): Promise<void> {
   console.log(
     `${mutants.length} bugs, ${list.length} chosen, ${traces.length} tests and golden cases, ${minutes(began)}`,
   );
-  const results: Result[] = values.again ? earlier(mutants).filter(({ verdict }) => verdict === 'killed') : [];
+  const results: Result[] = values.again ? earlier(list).filter(({ verdict }) => verdict === 'killed') : [];
   const known = new Set(results.map(({ id }) => id));
   let judged = 0;
   for (const mutant of list.filter(({ id }) => !known.has(id))) {

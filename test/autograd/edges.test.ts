@@ -1,0 +1,208 @@
+/** Wrong uses of differentiation one at a time, and gradients that could share memory with something. */
+
+import { describe, expect, it } from 'vitest';
+import {
+  checkGrads,
+  defineOp,
+  GradError,
+  grad,
+  noGrad,
+  OptionError,
+  ones,
+  ShapeError,
+  type Tensor,
+  type TypedgradError,
+  tensor,
+  valueAndGrad,
+  zeros,
+} from '../../src/index.ts';
+
+const leaf = (...values: number[]): Tensor => tensor(values, { requiresGrad: true });
+const any = (value: unknown): never => value as never;
+
+const doubled = (name: string, shapeOf: (g: Tensor) => Tensor): ((x: Tensor) => Tensor) =>
+  defineOp({
+    name,
+    shape: ([x]) => x,
+    forward({ inputs: [x], output }) {
+      output.set(x.toTypedArray());
+    },
+    vjp: (g) => [shapeOf(g)],
+  });
+
+type Case = [message: string, kind: typeof TypedgradError, call: () => unknown];
+
+const cases: Case[] = [
+  ['backward: this tensor depends on nothing that requires a gradient', GradError, () => tensor([1]).backward()],
+  [
+    'backward: a gradient is needed, since the shape is [2] and not one number',
+    GradError,
+    () => leaf(1, 2).mul(2).backward(),
+  ],
+  [
+    'backward: a gradient is needed, since the shape is [0] and not one number',
+    GradError,
+    () => zeros([0], { requiresGrad: true }).mul(2).backward(),
+  ],
+  [
+    'backward: the gradient is [3] but the tensor is [2]',
+    ShapeError,
+    () =>
+      leaf(1, 2)
+        .mul(2)
+        .backward(ones([3])),
+  ],
+  [
+    'backward: the vjp of flat gave a gradient of shape [1, 2] for input 0 of shape [2]',
+    GradError,
+    () =>
+      doubled('flat', (g) => g.unsqueeze(0))(leaf(1, 2))
+        .sum()
+        .backward(),
+  ],
+  [
+    'grad: argument 1 must be a tensor to differentiate by, but is 3',
+    OptionError,
+    () =>
+      grad(
+        any((x: Tensor) => x),
+        { argnums: 1 },
+      )(any(tensor(1)), any(3)),
+  ],
+  ['grad: argnums must be a whole number', OptionError, () => grad((x: Tensor) => x, { argnums: 0.5 })],
+  ['grad: argnums must be a whole number', OptionError, () => grad((x: Tensor) => x, { argnums: [0, -1] })],
+  [
+    'grad: the function must return a tensor of one number, but returned 3',
+    GradError,
+    () => grad(any(() => 3))(tensor(1)),
+  ],
+  [
+    'grad: the function must return one number, but returned shape [2]',
+    GradError,
+    () => grad((x: Tensor) => x)(tensor([1, 2])),
+  ],
+  [
+    'grad: the function must return one number, but returned shape [0]',
+    GradError,
+    () => grad((x: Tensor) => x)(zeros([0])),
+  ],
+  ["grad: unknown option 'argnum'", OptionError, () => grad((x: Tensor) => x, any({ argnum: 0 }))],
+  ['checkGrads: inputs must be a list of tensors', OptionError, () => checkGrads((x) => x, any(tensor(1)))],
+  ['checkGrads: inputs must be tensors, but one is 3', OptionError, () => checkGrads((x) => x, [tensor(1), any(3)])],
+  [
+    'checkGrads: order must be a whole number of at least 1',
+    OptionError,
+    () => checkGrads((x) => x, [tensor(1)], { order: 0 }),
+  ],
+];
+
+describe('a wrong use', () => {
+  it.each(cases)('%s', (message, kind, call) => {
+    expect(call).toThrow(kind);
+    expect(call).toThrow(message);
+  });
+});
+
+describe('grad', () => {
+  it('gives the value too, cut off from the graph unless createGraph is asked for', () => {
+    const square = valueAndGrad((x: Tensor) => x.mul(x));
+    const [value, slope] = square(tensor(3));
+    expect([value.item(), slope.item(), value.requiresGrad, slope.requiresGrad]).toEqual([9, 6, false, false]);
+    const kept = valueAndGrad((x: Tensor) => x.mul(x), { createGraph: true })(tensor(3));
+    expect(kept.map((x) => x.requiresGrad)).toEqual([true, true]);
+  });
+
+  it('can be differentiated by default where an argument requires a gradient, or within another grad', () => {
+    const slope = grad((x: Tensor) => x.mul(x).mul(x));
+    expect(slope(leaf(2).sum()).requiresGrad).toBe(true);
+    expect(slope(tensor(2)).requiresGrad).toBe(false);
+    expect(grad(slope)(tensor(2)).item()).toBe(12);
+    expect(slope(tensor(2)).requiresGrad).toBe(false);
+  });
+
+  it('is not nested any more after the function threw', () => {
+    const failing = grad((): Tensor => {
+      throw new Error('no');
+    });
+    expect(() => failing()).toThrow();
+    expect(() => (failing as (x: Tensor) => Tensor)(tensor(1))).toThrow('no');
+    expect(grad((x: Tensor) => x.mul(x))(tensor(2)).requiresGrad).toBe(false);
+  });
+
+  it('by several arguments gives a list, in the order of argnums', () => {
+    const product = (a: Tensor, b: Tensor, c: Tensor): Tensor => a.mul(b).mul(b).mul(c);
+    const found = grad(product, { argnums: [2, 0] })(tensor(2), tensor(3), tensor(5));
+    expect(found.map((x) => x.item())).toEqual([18, 45]);
+    const [value, slopes] = valueAndGrad((a: Tensor, _b: Tensor) => a.detach(), { argnums: [0, 1] })(
+      tensor(2),
+      ones([2]),
+    );
+    expect([value.item(), ...slopes.map((x) => x.toArray())]).toEqual([2, 0, [0, 0]]);
+  });
+});
+
+describe('the memory of gradients', () => {
+  it('is dense and its own for a leaf that was sliced, repeated or summed', () => {
+    const x = leaf(1, 2, 3, 4);
+    x.reshape([2, 2])
+      .sum(0)
+      .mul(tensor([10, 20]))
+      .sum()
+      .backward();
+    x.grad!.toTypedArray();
+    noGrad(() => x.grad!.assign(x.grad!.mul(2)));
+    expect(x.grad!.toArray()).toEqual([20, 40, 20, 40]);
+  });
+
+  it('is not that of the seed, of another leaf or of a larger tensor', () => {
+    const [a, b] = [leaf(1, 2), leaf(3, 4)];
+    const seed = tensor([
+      [1, 2],
+      [3, 4],
+    ]);
+    const whole = defineOp({
+      name: 'rows',
+      shape: ([x]) => [2, x[0]!],
+      forward({ inputs: [x, y], output }) {
+        output.set([...x.toTypedArray(), ...y!.toTypedArray()]);
+      },
+      vjp: (g) => [g.select(0, 0), g.select(0, 1)],
+    });
+    whole(a, b).backward(seed);
+    expect([a.grad!.toArray(), b.grad!.toArray()]).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    const storages = [seed, a.grad!, b.grad!, a, b].map((x) => x.storage);
+    expect(new Set(storages).size).toBe(5);
+    expect([a.grad!, b.grad!].map((x) => [x.offset, x.storage.length])).toEqual([
+      [0, 2],
+      [0, 2],
+    ]);
+  });
+
+  it('is not that of the leaf itself, where a vjp gives its input back', () => {
+    const x = leaf(1, 2);
+    const own = defineOp({
+      name: 'own',
+      shape: ([shape]) => shape,
+      forward({ inputs: [v], output }) {
+        output.set(v.toTypedArray());
+      },
+      vjp: (_, { inputs: [v] }) => [v.detach()],
+    });
+    own(x).sum().backward();
+    expect(x.grad!.storage).not.toBe(x.storage);
+    expect(x.grad!.toArray()).toEqual([1, 2]);
+  });
+
+  it('is recorded with createGraph and not without, when it is added to what is there', () => {
+    const x = leaf(3);
+    x.mul(x).sum().backward(undefined, { createGraph: true });
+    x.mul(x).sum().backward(undefined, { createGraph: true });
+    expect([x.grad!.requiresGrad, x.grad!.item()]).toEqual([true, 12]);
+    x.grad = null;
+    x.mul(x).sum().backward();
+    expect(x.grad!.requiresGrad).toBe(false);
+  });
+});
