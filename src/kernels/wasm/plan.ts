@@ -171,7 +171,9 @@ export function chooseRuns(
 ): { runs: Runs; images: number } {
   // Running on over the images pays only where one image is short; 1024 floats amortise a run.
   const cached = Math.floor(CACHED_FLOATS / (channels * (strides[0] as number)));
-  const together = Math.min(images, Math.max(1, Math.min(cached, Math.ceil(1024 / (strides[0] as number)))));
+  const most = Math.max(1, Math.min(images, cached, Math.ceil(1024 / (strides[0] as number))));
+  // Equal chunks: the last one is computed in full, however few images it has.
+  const together = Math.ceil(images / Math.ceil(images / most));
   let best = { runs: runsAt(1, [1, ...outputs], strides), images: 1 };
   let least = Number.POSITIVE_INFINITY;
   for (const level of [1, 2, 3, 0]) {
