@@ -3,9 +3,9 @@
 import { OptionError } from '../errors.ts';
 import { generatorOf } from '../tensor/creation.ts';
 import { checkKeys, checkNumber, show } from '../tensor/options.ts';
-import type { Generator } from '../tensor/random.ts';
+import { drawObserverOf, type Generator } from '../tensor/random.ts';
 import type { DropoutOptions, Tensor } from '../tensor/tensor.ts';
-import { apply } from './apply.ts';
+import { apply, eager, withInterpreter } from './apply.ts';
 import { mul } from './elementwise.ts';
 import type { ComputeOp } from './op.ts';
 import { detach } from './views.ts';
@@ -46,6 +46,12 @@ export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
   const p = checkNumber('dropout', 'p', options.p ?? 0.5, 0, 1);
   if (typeof training !== 'boolean')
     throw new OptionError(`dropout: training must be true or false, but is ${show(training)}`);
-  generatorOf('dropout', { generator });
-  return training && p > 0 ? mul(x, apply(dropoutMaskOp, [detach(x)], { p, generator })) : x;
+  const source = generatorOf('dropout', { generator });
+  return training && p > 0 ? mul(x, maskLike(x, p, generator, source)) : x;
+}
+
+/** While tracing, a mask from a stream that begins within the traced function is the same at each call: a constant. */
+function maskLike(x: Tensor, p: number, generator: Generator | undefined, source: Generator): Tensor {
+  const draw = (): Tensor => apply(dropoutMaskOp, [detach(x)], { p, generator });
+  return drawObserverOf(source) === null ? withInterpreter(eager, draw) : draw();
 }

@@ -1,0 +1,258 @@
+/** The passes, one by one, on graphs of small functions. */
+
+import { describe, expect, test } from 'vitest';
+import { fuse } from '../../src/compile/fuse.ts';
+import { checkGraph, type Graph, nameOf } from '../../src/compile/graph.ts';
+import { mergeCommonSubexpressions } from '../../src/compile/passes/common.ts';
+import { removeDeadCode } from '../../src/compile/passes/dead-code.ts';
+import { moveReluBehindPooling } from '../../src/compile/passes/pooling.ts';
+import { simplify } from '../../src/compile/passes/simplify.ts';
+import { Patterns } from '../../src/compile/patterns.ts';
+import { tensorsIn } from '../../src/compile/structure.ts';
+import { trace } from '../../src/compile/trace.ts';
+import { compile, grad, maxPool1d, maxPool2d, rand, type Tensor, tensor, zeros } from '../../src/index.ts';
+import { expectClose, expectSame, normals } from './helpers.ts';
+
+/** The graph of a function of tensors of these shapes. */
+function graphOf(fn: (...xs: Tensor[]) => unknown, ...shapes: number[][]): Graph {
+  const specs = shapes.map((shape) => ({ shape, dtype: 'float32' as const, requiresGrad: false }));
+  return trace(specs, (xs) => fn(...xs), tensorsIn).graph;
+}
+
+/** The names of operations after a pass, which must leave a correct graph. */
+function namesAfter(pass: (graph: Graph) => Graph, graph: Graph): string[] {
+  checkGraph(graph);
+  const after = pass(graph);
+  checkGraph(after);
+  return after.nodes.map(nameOf);
+}
+
+describe('removeDeadCode', () => {
+  test('leaves out what nobody reads', () => {
+    const graph = graphOf(
+      (x) => {
+        x.exp().log();
+        return x.add(1);
+      },
+      [2],
+    );
+    expect(namesAfter(removeDeadCode, graph)).toEqual(['add']);
+  });
+
+  test('keeps changes of state, and random draws', () => {
+    const state = zeros([2]);
+    const graph = graphOf(
+      (x) => {
+        state.assign(x.exp());
+        rand([3]);
+        return x;
+      },
+      [2],
+    );
+    expect(namesAfter(removeDeadCode, graph)).toEqual(['exp', 'assign', 'rand']);
+  });
+});
+
+describe('mergeCommonSubexpressions', () => {
+  test('computes once what is computed twice', () => {
+    const graph = graphOf((x) => x.exp().add(x.exp().mul(2)).sub(x.exp().mul(2)), [2]);
+    expect(namesAfter(mergeCommonSubexpressions, graph)).toEqual(['exp', 'mul', 'add', 'sub']);
+  });
+
+  test('tells attributes, views, constants and the sign of zero apart', () => {
+    const graph = graphOf(
+      (x) => [x.sum(0), x.sum(1), x.transpose().exp(), x.exp(), x.mul(0), x.mul(-0), x.mul(tensor([0, 0])), x.mul(0)],
+      [2, 2],
+    );
+    expect(namesAfter(mergeCommonSubexpressions, graph)).toHaveLength(7);
+  });
+
+  test('does not merge random draws, nor what was read before and after a change', () => {
+    const state = zeros([2]);
+    const graph = graphOf(
+      (x) => {
+        const before = state.exp();
+        state.assign(x);
+        return [before, state.exp(), rand([2]), rand([2])];
+      },
+      [2],
+    );
+    expect(namesAfter(mergeCommonSubexpressions, graph)).toEqual(['exp', 'assign', 'exp', 'rand', 'rand']);
+  });
+});
+
+describe('simplify', () => {
+  const special = tensor([NaN, 0, -0, Infinity, -Infinity, 1.5, -2]);
+  const neutral: Record<string, (x: Tensor) => Tensor> = {
+    'x · 1': (x) => x.mul(1),
+    '1 · x': (x) => tensor([1]).mul(x),
+    'x / 1': (x) => x.div(1),
+    'x - 0': (x) => x.sub(0),
+    'x + (-0)': (x) => x.add(-0),
+    'a copy': (x) => x.clone(),
+  };
+  test.each(Object.entries(neutral))('%s is x, whatever x is', (_, fn) => {
+    expect(
+      namesAfter(
+        simplify,
+        graphOf((x) => fn(x.neg()).exp(), [7]),
+      ),
+    ).toEqual(['neg', 'exp']);
+    expectSame(compile((x: Tensor) => fn(x.neg()).neg())(special), special);
+  });
+
+  const others: Record<string, (x: Tensor) => Tensor> = {
+    'x + 0, which turns -0 into 0': (x) => x.add(0),
+    'x - (-0)': (x) => x.sub(-0),
+    'x · 0, which keeps NaN': (x) => x.mul(0),
+    '0 - x, which is no -x at 0': (x) => tensor([0]).sub(x),
+    'x · 1 in a larger shape': (x) => x.mul(tensor([[1], [1]])),
+  };
+  test.each(Object.entries(others))('%s stays', (_, fn) => {
+    expect(
+      namesAfter(
+        simplify,
+        graphOf((x) => fn(x.neg()).exp(), [7]),
+      ),
+    ).toHaveLength(3);
+    expectSame(compile((x: Tensor) => fn(x.neg()).neg())(special), fn(special.neg()).neg());
+  });
+
+  test('a copy of what changes later stays a copy', () => {
+    const state = tensor([1, 2]);
+    const run = compile((x: Tensor) => {
+      const before = state.clone();
+      state.assign(x);
+      return before;
+    });
+    expect(run(tensor([5, 6])).toArray()).toEqual([1, 2]);
+    expect(run(tensor([7, 8])).toArray()).toEqual([5, 6]);
+  });
+});
+
+describe('moveReluBehindPooling', () => {
+  test('lets ReLU work on what is left', () => {
+    const after = moveReluBehindPooling(graphOf((x) => maxPool2d(x.relu(), 2), [1, 1, 4, 4]));
+    const relus = after.nodes.filter((node) => nameOf(node) === 'relu' && node.target.value.size === 4);
+    expect(relus).toHaveLength(1);
+    checkGraph(after);
+  });
+
+  test('not if somebody else reads the ReLU', () => {
+    const graph = graphOf(
+      (x) => {
+        const y = x.relu();
+        return [y.sum(), maxPool2d(y, 2)];
+      },
+      [1, 1, 4, 4],
+    );
+    expect(namesAfter(moveReluBehindPooling, graph)).toEqual(graph.nodes.map(nameOf));
+  });
+
+  test.each([
+    ['plain', {}],
+    ['overlapping', { stride: 1 }],
+    ['padded', { stride: 2, padding: 1 }],
+    ['with windows of padding alone', { stride: 3, dilation: 4, padding: 1, ceilMode: true }],
+    ['with gaps', { stride: 3 }],
+  ] as const)('comes to the same values and gradients, NaN and infinities included, %s', (_, options) => {
+    const x = normals(1, 2, 3, 9);
+    const special = [NaN, Infinity, -Infinity, 0, -0];
+    for (const [i, value] of special.entries()) x.data[5 * i] = value;
+    for (const data of [x, normals(2, 2, 3, 9), normals(3, 2, 3, 9).abs().neg()]) {
+      const value = (y: Tensor): Tensor => maxPool1d(y.relu(), 2, options);
+      const weight = normals(4, ...value(data).shape);
+      const gradient = (y: Tensor): Tensor => grad((z: Tensor) => value(z).mul(weight).sum())(y);
+      expectSame(compile(value)(data), value(data));
+      expectClose(compile(gradient)(data), gradient(data), 1e-6);
+    }
+  });
+});
+
+describe('fusion', () => {
+  const groupsOf = (fn: (...xs: Tensor[]) => unknown, ...shapes: number[][]): string[][] => {
+    const graph = simplify(mergeCommonSubexpressions(removeDeadCode(graphOf(fn, ...shapes))));
+    return fuse(graph, new Patterns(graph), true).map((group) => group.nodes.map(nameOf));
+  };
+
+  test('makes one loop of a chain of any length, with broadcasting and a sum at its end', () => {
+    expect(groupsOf((x, y) => x.mul(y).exp().add(1).sqrt().sum(), [8, 6], [6])).toEqual([
+      ['mul', 'exp', 'add', 'sqrt', 'sum'],
+    ]);
+  });
+
+  test('makes one loop of an update and what it is computed from', () => {
+    const state = zeros([6]);
+    expect(groupsOf((x) => state.assign(state.mul(0.9).add(x)), [6])).toEqual([['mul', 'add', 'assign']]);
+  });
+
+  test('does not read within a loop, at other elements, what the loop makes', () => {
+    const groups = groupsOf(
+      (x) => {
+        const y = x.exp();
+        return y.add(y.flip(0));
+      },
+      [6],
+    );
+    expect(groups).toEqual([['exp'], ['add']]);
+    expect(groupsOf((x) => x.exp().transpose().add(1), [4, 4])).toEqual([['exp'], ['add']]);
+  });
+
+  test('does not read the sum of a loop within it', () => {
+    expect(groupsOf((x) => x.sub(x.exp().sum()), [6])).toEqual([['exp', 'sum'], ['sub']]);
+  });
+
+  test('keeps the order of an update and those who read before and after it', () => {
+    const state = zeros([6]);
+    const groups = groupsOf(
+      (x) => {
+        const before = state.flip(0).add(x);
+        state.assign(x);
+        return [before, state.add(1)];
+      },
+      [6],
+    );
+    expect(groups.flat()).toEqual(['add', 'assign', 'add']);
+    expect(groups.length).toBeGreaterThan(1);
+  });
+
+  test('lets an update that reads what it overwrites at other elements run alone', () => {
+    const state = tensor([1, 2, 3, 4]);
+    const rotate = (): void => void state.assign(state.roll(1, 0).add(state.flip(0)));
+    const run = compile(rotate);
+    run();
+    const after = state.clone();
+    state.assign(tensor([1, 2, 3, 4]));
+    rotate();
+    expectSame(after, state);
+    const graph = graphOf(() => state.assign(state.flip(0)));
+    expect(fuse(graph, new Patterns(graph), true).map(({ kind }) => kind)).toEqual(['single']);
+  });
+
+  test('without kernels leaves every operation alone', () => {
+    const graph = graphOf((x) => x.mul(2).exp(), [6]);
+    expect(fuse(graph, new Patterns(graph, false), false).map(({ kind }) => kind)).toEqual(['single', 'single']);
+  });
+});
+
+describe('checkGraph', () => {
+  const graph = graphOf((x) => x.exp().add(x), [4]);
+
+  test('finds a value that is read before it is computed', () => {
+    expect(() => checkGraph({ ...graph, nodes: graph.nodes.toReversed() })).toThrow(/read before it is computed/);
+  });
+  test('finds a view that leaves its value', () => {
+    const [exp, add] = graph.nodes;
+    const reads = add!.reads.map((view) => ({ ...view, offset: 1 }));
+    expect(() => checkGraph({ ...graph, nodes: [exp!, { ...add!, reads }] })).toThrow(/outside of its 4 elements/);
+  });
+  test('finds a value that is computed twice', () => {
+    const [exp, add] = graph.nodes;
+    expect(() => checkGraph({ ...graph, nodes: [exp!, exp!, add!] })).toThrow(/not computed here alone/);
+  });
+  test('finds an input that is overwritten', () => {
+    const [exp] = graph.nodes;
+    const write = { op: null, attrs: undefined, reads: [exp!.reads[0]!], target: exp!.reads[0]! };
+    expect(() => checkGraph({ ...graph, nodes: [...graph.nodes, write] })).toThrow(/input is overwritten/);
+  });
+});
