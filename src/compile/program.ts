@@ -11,6 +11,7 @@ import { debug } from './debug.ts';
 import { fuse } from './fuse.ts';
 import type { Group } from './group.ts';
 import { type Graph, printGraph, resultsOf, slotsOf, type Source, updatedSlots, type Value, valuesOf, type View } from './graph.ts';
+import { inPlaceTargets, mergeLifetimes, placeOf } from './in-place.ts';
 import { type ProgramMemory, programMemory, type Region } from './memory.ts';
 import { mergeCommonSubexpressions } from './passes/common.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
@@ -46,6 +47,8 @@ export class Program implements StepContext {
   readonly #own: Region[] = [];
   readonly #constants = new Map<Value, Region>();
   readonly #externals = new Map<Value, { readonly region: Region; readonly storage: Storage }>();
+  /** Whose place a value takes that is written where another was read. */
+  readonly #donors: ReadonlyMap<Value, Value>;
   readonly #updated: ReadonlySet<Value>;
   readonly #needed: ReadonlySet<Value>;
   /** The operations of each step. */
@@ -80,7 +83,9 @@ export class Program implements StepContext {
     });
     this.#slots = slotsOf(this.graph);
     this.#updatedSlots = updatedSlots(this.graph);
-    this.lifetimes = lifetimesOf(this.graph, accesses);
+    const spans = lifetimesOf(this.graph, accesses);
+    this.#donors = inPlaceTargets(groups.map((group) => loops.get(group) ?? null), spans);
+    this.lifetimes = mergeLifetimes(spans, this.#donors);
     this.plan = planMemory(this.lifetimes);
     this.#arena = this.memory.region(this.plan.bytes, this);
     if (canFuse) this.#placeConstants();
@@ -224,7 +229,7 @@ export class Program implements StepContext {
       case 'constant':
         return this.#constants.get(value)!.address + bytes * offset;
       default:
-        return this.#arena.address + this.plan.offsets.get(value)! + bytes * offset;
+        return this.#arena.address + this.plan.offsets.get(placeOf(value, this.#donors))! + bytes * offset;
     }
   }
 
@@ -247,7 +252,7 @@ export class Program implements StepContext {
   buffer(value: Value): FloatArray {
     const known = this.#buffers.get(value);
     if (known !== undefined && (known.length > 0 || value.size === 0)) return known;
-    const at = this.plan.offsets.get(value);
+    const at = this.plan.offsets.get(placeOf(value, this.#donors));
     const buffer = this.#arena.view(value.dtype, at ?? 0, at === undefined ? 0 : value.size);
     this.#buffers.set(value, buffer);
     return buffer;
