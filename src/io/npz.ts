@@ -15,6 +15,7 @@ import { unzip, zip } from './zip.ts';
  * import { decodeNpz, encodeNpz } from 'typedgrad/io';
  * decodeNpz(encodeNpz({ a: ones([2]) })).a?.toArray(); // → [1, 1]
  * ```
+ * @throws OptionError if a value is no tensor, or there are 65535 tensors, or 4 GiB, or more.
  */
 export function encodeNpz(record: Readonly<Record<string, Tensor>>): Uint8Array {
   return zip(new Map(tensorEntries('encodeNpz', record).map(([name, x]) => [`${name}.npy`, encodeNpy(x)])));

@@ -1,23 +1,25 @@
 /**
- * Archives of files. A zip ends in a directory, whose place its last record tells; every file has a header of its own
- * too. Source: PKWARE's APPNOTE.TXT, sections 4.3.7 (file header), 4.3.12 (directory), 4.3.16 (last record).
+ * Archives of files. Writing and DEFLATE (RFC 1951) are those of fflate (https://github.com/101arrowz/fflate, MIT
+ * license), which the published package contains. fflate checks neither sizes nor checksums when it reads, so the
+ * directory of an archive is read here, and what it says of every file is held against the content. Source: PKWARE's
+ * APPNOTE.TXT, sections 4.3.7 (file header), 4.3.12 (directory), 4.3.16 (last record).
  */
 
-import { FormatError } from '../errors.ts';
-import { concat, decodeText } from './bytes.ts';
-import { inflate } from './inflate.ts';
+import { inflateSync, zipSync } from 'fflate';
+import { FormatError, OptionError } from '../errors.ts';
+import { decodeText } from './bytes.ts';
 
 const fileSignature = 0x04034b50;
 const entrySignature = 0x02014b50;
 const endSignature = 0x06054b50;
-/** Names are UTF-8. */
-const utf8Flag = 0x800;
-/** The first day that the format can tell, so that the same content gives the same bytes. */
-const firstDate = 0x21;
+/** A field of 2 or of 4 bytes with this value means that the number is elsewhere, in an extension. */
+const [largest16, largest32] = [0xffff, 0xffffffff];
+/** A compressed byte holds at most so many: the longest copy, 258 bytes, takes two bits. */
+const mostExpansion = 1032;
 
 let table: Uint32Array | null = null;
 
-/** The cyclic redundancy check of zip, gzip and PNG. */
+/** The cyclic redundancy check of zip, gzip and PNG; fflate keeps its own to itself. */
 export function crc32(bytes: Uint8Array): number {
   table ??= Uint32Array.from({ length: 256 }, (_, byte) => {
     let c = byte;
@@ -29,67 +31,41 @@ export function crc32(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** An archive of files, not compressed. */
+/**
+ * An archive of files, not compressed; the same files give the same bytes. Names must not be such that an object orders
+ * or treats them specially (`1`, `__proto__`): those of arrays end in `.npy`, so they are not.
+ *
+ * @throws OptionError if the files are too many, or they or a name too large, for the format without its extensions,
+ *   where fflate would write wrong numbers.
+ */
 export function zip(files: ReadonlyMap<string, Uint8Array>): Uint8Array {
-  const parts: Uint8Array[] = [];
-  const entries: Uint8Array[] = [];
-  let offset = 0;
+  if (files.size >= largest16) throw new OptionError(`zip: ${files.size} files are more than ${largest16 - 1}`);
+  let size = 22;
   for (const [name, content] of files) {
-    const encoded = new TextEncoder().encode(name);
-    const common = record(26, [
-      [2, 20],
-      [2, utf8Flag],
-      [2, 0],
-      [2, 0],
-      [2, firstDate],
-      [4, crc32(content)],
-      [4, content.length],
-      [4, content.length],
-      [2, encoded.length],
-      [2, 0],
-    ]);
-    parts.push(record(4, [[4, fileSignature]]), common, encoded, content);
-    entries.push(
-      record(6, [
-        [4, entrySignature],
-        [2, 20],
-      ]),
-      common,
-      record(14, [
-        [2, 0],
-        [2, 0],
-        [2, 0],
-        [4, 0],
-        [4, offset],
-      ]),
-      encoded,
-    );
-    offset += 30 + encoded.length + content.length;
+    const { length } = new TextEncoder().encode(name);
+    if (length > largest16)
+      throw new OptionError(`zip: the name '${name.slice(0, 20)}…' has ${length} bytes, more than ${largest16}`);
+    size += 30 + 46 + 2 * length + content.length;
   }
-  const directory = concat(entries);
-  const end = record(22, [
-    [4, endSignature],
-    [2, 0],
-    [2, 0],
-    [2, files.size],
-    [2, files.size],
-    [4, directory.length],
-    [4, offset],
-    [2, 0],
-  ]);
-  return concat([...parts, directory, end]);
+  if (size >= largest32)
+    throw new OptionError(`zip: an archive of ${size} bytes is larger than 4 GiB; split the files`);
+  // The first day that the format can tell. fflate writes local time, so it must be that day where the program runs.
+  return zipSync(Object.fromEntries(files), { level: 0, mtime: new Date(1980, 0, 1) });
 }
 
-/** Fields of 2 or 4 bytes one after the other. */
-function record(size: number, fields: readonly (readonly [width: 2 | 4, value: number])[]): Uint8Array {
-  const view = new DataView(new ArrayBuffer(size));
-  let at = 0;
-  for (const [width, value] of fields) {
-    if (width === 2) view.setUint16(at, value, true);
-    else view.setUint32(at, value, true);
-    at += width;
-  }
-  return new Uint8Array(view.buffer);
+/** What the directory says of a file. */
+interface Entry {
+  readonly name: string;
+  readonly encodedName: Uint8Array;
+  readonly flags: number;
+  readonly method: number;
+  readonly crc: number;
+  /** Bytes in the archive. */
+  readonly packed: number;
+  /** Bytes of the content. */
+  readonly size: number;
+  /** Where the file's own header is. */
+  readonly header: number;
 }
 
 /**
@@ -99,55 +75,94 @@ function record(size: number, fields: readonly (readonly [width: 2 | 4, value: n
  */
 export function unzip(bytes: Uint8Array): Map<string, Uint8Array> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = findEnd(view);
-  const [count, start] = [view.getUint16(end + 10, true), view.getUint32(end + 16, true)];
+  const entries = readDirectory(bytes, view);
+  // Files that share bytes could ask for any amount of memory.
+  const packed = entries.reduce((sum, entry) => sum + entry.packed, 0);
+  if (packed > bytes.length) throw new FormatError(`unzip: files of ${packed} bytes in an archive of ${bytes.length}`);
   const files = new Map<string, Uint8Array>();
-  let at = start;
+  for (const entry of entries) {
+    if (files.has(entry.name)) throw new FormatError(`unzip: '${entry.name}' is there twice`);
+    files.set(entry.name, readFile(bytes, view, entry));
+  }
+  return files;
+}
+
+function readDirectory(bytes: Uint8Array, view: DataView): Entry[] {
+  const end = findEnd(view);
+  const count = view.getUint16(end + 10, true);
+  const entries: Entry[] = [];
+  let at = view.getUint32(end + 16, true);
   for (let i = 0; i < count; i++) {
     if (at + 46 > end || view.getUint32(at, true) !== entrySignature)
       throw new FormatError(`unzip: entry ${i} of the directory is missing`);
     const nameLength = view.getUint16(at + 28, true);
     const next = at + 46 + nameLength + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
     if (next > end) throw new FormatError(`unzip: entry ${i} of the directory is cut short`);
-    const name = decodeText('unzip', bytes.subarray(at + 46, at + 46 + nameLength));
-    if (files.has(name)) throw new FormatError(`unzip: '${name}' is there twice`);
-    files.set(name, readFile(bytes, view, at, name));
+    const encodedName = bytes.subarray(at + 46, at + 46 + nameLength);
+    entries.push({
+      name: decodeText('unzip', encodedName),
+      encodedName,
+      flags: view.getUint16(at + 8, true),
+      method: view.getUint16(at + 10, true),
+      crc: view.getUint32(at + 16, true),
+      packed: view.getUint32(at + 20, true),
+      size: view.getUint32(at + 24, true),
+      header: view.getUint32(at + 42, true),
+    });
     at = next;
   }
-  return files;
+  // A count that is too small would leave files out.
+  if (at !== end)
+    throw new FormatError(
+      `unzip: the directory of ${count} files ends at byte ${at} instead of ${end}; the archive is damaged, ` +
+        'or has extensions for more than 4 GiB or 65534 files, which are not supported',
+    );
+  return entries;
 }
 
 /** The last record: at the end, but for a comment. */
 function findEnd(view: DataView): number {
-  for (let at = view.byteLength - 22; at >= Math.max(0, view.byteLength - 22 - 0xffff); at--) {
+  for (let at = view.byteLength - 22; at >= Math.max(0, view.byteLength - 22 - largest16); at--) {
     if (view.getUint32(at, true) === endSignature && at + 22 + view.getUint16(at + 20, true) === view.byteLength)
       return at;
   }
   throw new FormatError('unzip: this does not end as a zip archive does; the file is cut short, or of another format');
 }
 
-function readFile(bytes: Uint8Array, view: DataView, entry: number, name: string): Uint8Array {
-  const [flags, method] = [view.getUint16(entry + 8, true), view.getUint16(entry + 10, true)];
-  const [crc, packed, size, header] = [16, 20, 24, 42].map((field) => view.getUint32(entry + field, true)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  if (flags & 1) throw new FormatError(`unzip: '${name}' is encrypted`);
-  if ([packed, size, header].includes(0xffffffff)) throw new FormatError(`unzip: '${name}' is larger than 4 GiB`);
+function readFile(bytes: Uint8Array, view: DataView, entry: Entry): Uint8Array {
+  const { name, encodedName, method, packed, size, header } = entry;
+  if (entry.flags & 1) throw new FormatError(`unzip: '${name}' is encrypted`);
+  if ([packed, size, header].includes(largest32)) throw new FormatError(`unzip: '${name}' is larger than 4 GiB`);
   if (header + 30 > bytes.length || view.getUint32(header, true) !== fileSignature)
     throw new FormatError(`unzip: '${name}' is not where the directory says`);
-  const start = header + 30 + view.getUint16(header + 26, true) + view.getUint16(header + 28, true);
+  const nameLength = view.getUint16(header + 26, true);
+  const ownName = bytes.subarray(header + 30, header + 30 + nameLength);
+  if (nameLength !== encodedName.length || ownName.some((byte, i) => byte !== encodedName[i]))
+    throw new FormatError(`unzip: '${name}' has another name in its own header`);
+  const start = header + 30 + nameLength + view.getUint16(header + 28, true);
   if (start + packed > bytes.length) throw new FormatError(`unzip: '${name}' is cut short`);
-  const data = bytes.subarray(start, start + packed);
   if (method !== 0 && method !== 8)
     throw new FormatError(
       `unzip: '${name}' is compressed by method ${method}; known are 0 (not at all) and 8 (deflate)`,
     );
-  if (method === 0 && packed !== size) throw new FormatError(`unzip: '${name}' has ${packed} bytes instead of ${size}`);
-  const content = method === 0 ? data : inflate(data, size);
-  if (crc32(content) !== crc)
+  const data = bytes.subarray(start, start + packed);
+  const content = method === 0 ? data : inflate(name, data, size);
+  if (content.length !== size)
+    throw new FormatError(`unzip: '${name}' does not hold the ${size} bytes that the directory says`);
+  if (crc32(content) !== entry.crc)
     throw new FormatError(`unzip: the content of '${name}' is damaged (its checksum is wrong)`);
   return content;
+}
+
+/** The content of compressed `data`; of another length than `size` if it does not hold as many bytes. */
+function inflate(name: string, data: Uint8Array, size: number): Uint8Array {
+  if (size > data.length * mostExpansion)
+    throw new FormatError(`unzip: the ${data.length} bytes of '${name}' cannot hold ${size}`);
+  try {
+    // fflate drops what does not fit; with room for one byte more, too much shows as well as too little.
+    return inflateSync(data, { out: new Uint8Array(size + 1) });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new FormatError(`unzip: '${name}' cannot be decompressed: ${reason}`, { cause: error });
+  }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Dense, FormatError, Sequential, tensor } from '../../src/index.ts';
+import { encodeNpz } from '../../src/io/index.ts';
 import { loadNpy, loadNpz, loadSafetensors, saveNpy, saveNpz, saveSafetensors } from '../../src/io/node/index.ts';
 
 let folder: string;
@@ -34,4 +35,22 @@ it('keeps the old file when it cannot write the new one', async () => {
   await writeFile(join(folder, 'bad.npy'), 'x');
   await expect(loadNpy(join(folder, 'bad.npy'))).rejects.toThrow(FormatError);
   expect(await readFile(join(folder, 'bad.npy'), 'utf8')).toBe('x');
+});
+
+it('writes the same archive in every time zone', () => {
+  const before = process.env.TZ;
+  const hours = new Set<number>();
+  const archives = new Set<string>();
+  try {
+    for (const zone of Intl.supportedValuesOf('timeZone')) {
+      process.env.TZ = zone;
+      hours.add(new Date(0).getHours());
+      archives.add(encodeNpz({ x: tensor([1]) }).join());
+    }
+  } finally {
+    if (before === undefined) delete process.env.TZ;
+    else process.env.TZ = before;
+  }
+  expect(hours.size).toBeGreaterThan(20);
+  expect(archives.size).toBe(1);
 });

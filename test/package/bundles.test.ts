@@ -113,6 +113,12 @@ describe('the size of a bundle', () => {
     expect(size).toBeLessThanOrEqual(budget[name]!);
   });
 
+  it('counts nothing that only typedgrad/io needs', async () => {
+    const invalidZip = 'invalid length/literal';
+    expect(await withEsbuild('npz', "export { decodeNpz } from 'typedgrad/io';", true)).toContain(invalidZip);
+    expect(await withEsbuild('no-npz', "export * from 'typedgrad';", true)).not.toContain(invalidZip);
+  });
+
   it('is that of real programs', () => {
     expect(consumer.run('core.mjs', core)).toBe('0.0000 5.4366\n');
   });

@@ -24,9 +24,28 @@ function evaluates(node: ts.Node): boolean {
 }
 
 describe('the packed files', () => {
-  it('are the build, the README, the license and the manifest', () => {
+  it('are the build, the README, the licenses and the manifest', () => {
     const others = consumer.files.filter((file) => !/^dist\/.*\.(js|cjs|d\.ts|d\.cts)$/.test(file));
-    expect(others.sort()).toEqual(['LICENSE', 'README.md', 'package.json']);
+    expect(others.sort()).toEqual(['LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.md', 'package.json']);
+  });
+
+  it('contain fflate and its license, so that typedgrad/io needs nothing else', () => {
+    const manifest = JSON.parse(readFileSync(join(root, 'node_modules/fflate/package.json'), 'utf8'));
+    const license = readFileSync(join(root, 'node_modules/fflate/LICENSE'), 'utf8');
+    const notices = read('THIRD-PARTY-NOTICES.md');
+    expect(notices).toContain(`fflate ${manifest.version}`);
+    expect(notices).toContain(license.trim());
+    const code = consumer.files.filter((file) => /\.(js|cjs)$/.test(file));
+    expect(code.filter((file) => /(from|import|require)\s*\(?\s*['"]fflate/.test(read(file)))).toEqual([]);
+    const programs = [
+      ["import { tensor } from 'typedgrad';", 'mjs'],
+      ["const { tensor } = require('typedgrad');", 'cjs'],
+    ] as const;
+    for (const [load, kind] of programs) {
+      const io = load.replace('{ tensor }', '{ decodeNpz, encodeNpz }').replace("'typedgrad'", "'typedgrad/io'");
+      const code = `${load}\n${io}\nconsole.log(decodeNpz(encodeNpz({ a: tensor([3]) })).a.item());`;
+      expect(consumer.run(`npz.${kind}`, code)).toBe('3\n');
+    }
   });
 
   it('hold every file that an entry names', () => {
