@@ -77,11 +77,17 @@ const table: Readonly<Record<string, readonly (readonly [before: string, after: 
     ['smoothing === 0', 'false', way],
   ],
   'ops/dropout.ts': [
+    ['1', '0', 'for p = 1 no element is kept'],
+    ['detach(x)', 'x', 'a mask has no gradient anyway'],
+
     ['0', '1', 'for p = 1 no element is kept'],
     ['p === 1', 'false', 'for p = 1 no element is kept'],
     ['source.uniform() < p', 'source.uniform() <= p', 'one draw in 2^53 or fewer is p itself'],
   ],
   'ops/elementwise.ts': [
+    ["operands.find((operand) => operand instanceof Tensor)?.dtype ?? 'float32'", '*', 'float32 is the default anyway'],
+    ['1', '0', 'a harmless number in a branch that is not taken'],
+
     ['tensors.every((x) => sameShape(x.shape, first))', 'false', way],
     ['1', '2', 'a harmless number in a branch that is not taken'],
   ],
@@ -93,29 +99,52 @@ const table: Readonly<Record<string, readonly (readonly [before: string, after: 
     ['sameShape(target, x.shape)', '*', way],
   ],
   'ops/join.ts': [["checkAxes('roll', [...new Set(list)], x.rank);", '', order]],
-  'ops/labels.ts': [['Math.floor(label)', 'Math.ceil(label)', 'either is the number itself only if it is whole']],
+  'ops/labels.ts': [
+    ['labels instanceof Tensor', 'true', 'lists have no dtype, for which float32 is the default'],
+    ['Math.floor(label)', 'Math.ceil(label)', 'either is the number itself only if it is whole'],
+  ],
   'ops/matmul.ts': [
+    ['options.bias ?? null', 'options.bias', same],
+
     ['a.rank > 2', '*', way],
     ['b.rank === 2 && a.rank > 2', '*', way],
   ],
   'ops/pad.ts': [
+    ['start + end === 0', 'false', way],
+    ['before + after === 0', 'false', way],
+    ['0', '1', '-0 is the index 0'],
+
     ['after <= 0', 'after < 0', way],
     ['before <= 0', 'before < 0', way],
     ['value !== 0', 'true', way],
   ],
   'ops/pool.ts': [
+    ['0', '1', 'what is too far is cut off in the next line'],
+
     ['detach(x)', 'x', 'positions have no gradient anyway'],
     ['geometry.before.every((count) => count === 0) && !options.ceilMode', 'false', way],
     ['countIncludePad', 'true', 'what is too far is cut off in the next line'],
     ['Math.min(stop, size[axis]!)', 'stop', 'cut off in the line before'],
   ],
   'ops/reduce.ts': [
+    ['sub(x, mean(x, chosen, true))', 'sub(mean(x, chosen, true), x)', 'the square is the same'],
+    ['1', '*', 'a harmless number in a branch that is not taken, or another way to the same'],
+
     ['half === 1', 'false', way],
     ['p === 1', 'false', way],
     ['p === 2', 'false', way],
   ],
-  'ops/regression.ts': [['1', '2', 'a harmless number in a branch that is not taken']],
+  'ops/regression.ts': [
+    ['sub(prediction, target)', 'sub(target, prediction)', 'the loss is even'],
+    ['value ?? false', 'value', 'undefined counts as false'],
+    ['1', '0', 'a harmless number in a branch that is not taken'],
+    ['1', '2', 'a harmless number in a branch that is not taken'],
+  ],
+  'ops/triangle.ts': [['1', '2', 'anything but 0 keeps']],
   'ops/views.ts': [
+    ['count > 0', 'count >= 0', 'where an empty view begins does not matter'],
+    ['1', '2', 'axes behind are taken whole either way'],
+
     ['count > 0', 'true', 'where an empty view begins does not matter'],
     ['step > 0', 'step >= 0', 'step is not 0'],
     ['x.shape.slice(0, at + 1)', 'x.shape', 'axes behind are taken whole either way'],

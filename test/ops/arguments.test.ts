@@ -31,6 +31,7 @@ import {
   maxPool2d,
   mseLoss,
   multiMarginLoss,
+  narrow,
   nllLoss,
   norm,
   OptionError,
@@ -42,6 +43,7 @@ import {
   select,
   slice,
   split,
+  stack,
   type Tensor,
   type TypedgradError,
   tensor,
@@ -107,6 +109,46 @@ describe('something else than a tensor', () => {
 type Case = [message: string, kind: typeof TypedgradError, call: () => unknown];
 
 const cases: Case[] = [
+  ['narrow: 1 elements from 0.5 do not lie within axis 0', IndexError, () => narrow(of(3), 0, 0.5, 1)],
+  ['narrow: 1.5 elements from 0 do not lie within axis 0', IndexError, () => narrow(of(3), 0, 0, 1.5)],
+  ['narrow: 1 elements from -4 do not lie within axis 0', IndexError, () => narrow(of(3), 0, -4, 1)],
+  ['narrow: -1 elements from 1 do not lie within axis 0', IndexError, () => narrow(of(3), 0, 1, -1)],
+  ['narrow: 2 elements from 2 do not lie within axis 0', IndexError, () => narrow(of(3), 0, 2, 2)],
+  [
+    'crossEntropy: label 1 at [0] is not a class; the classes are 0 to 0',
+    IndexError,
+    () => crossEntropy(of(1, 1), [1]),
+  ],
+  [
+    'crossEntropy: label 7 at [1, 0] is not a class',
+    IndexError,
+    () =>
+      crossEntropy(
+        of(2, 3, 2),
+        tensor([
+          [0, 1],
+          [7, 2],
+        ]),
+      ),
+  ],
+  [
+    'crossEntropy: label 7 at [0, 1] is not a class',
+    IndexError,
+    () =>
+      crossEntropy(
+        of(2, 3, 2),
+        tensor([
+          [0, 7],
+          [7, 2],
+        ]),
+      ),
+  ],
+  ['crossEntropy: label 7 at the only position is not a class', IndexError, () => crossEntropy(of(3), 7)],
+  [
+    "pad: mode 'replicate' can add at most 0 elements to axis 0 of shape [0]",
+    ShapeError,
+    () => pad(of(0), [[1, 0]], { mode: 'replicate' }),
+  ],
   ['assign: target is [2] but value is [3]', ShapeError, () => assignTo(of(2), of(3))],
   ["assign: value [2, 2] does not broadcast to the tensor's shape [2]", ShapeError, () => assign(of(2), of(2, 2))],
   [
@@ -368,6 +410,25 @@ const cases: Case[] = [
   ['split: sizes [-1, 4] do not fill axis 0', ShapeError, () => split(of(3), [-1, 4])],
   ['split: sizes [1.5, 1.5] do not fill axis 0', ShapeError, () => split(of(3), [1.5, 1.5])],
 ];
+
+describe('an index outside of the axis', () => {
+  const right = new Array<number>(12).fill(0);
+  const layouts: [string, (index: Tensor) => Tensor][] = [
+    ['dense', (index) => index.reshape([2, 3, 2])],
+    ['permuted', (index) => index.reshape([2, 3, 2]).permute([2, 1, 0])],
+    ['reversed', (index) => index.reshape([2, 3, 2]).flip()],
+    ['transposed', (index) => index.reshape([4, 3]).transpose().unsqueeze(1)],
+    ['every other', (index) => stack([index, index], 1).select(1, 1).reshape([12, 1, 1])],
+  ];
+  it.each(layouts)('is noticed wherever it stands, in memory that is %s', (_, view) => {
+    for (let place = 0; place < 12; place++) {
+      const index = view(tensor(right.with(place, 5)));
+      const x = of(5, ...index.shape.slice(1));
+      expect(() => gather(x, 0, index)).toThrow('gather: index 5 is not a whole number from 0 to 4');
+      expect(gather(of(6, ...index.shape.slice(1)), 0, index).shape).toEqual(index.shape);
+    }
+  });
+});
 
 describe('one wrong argument among right ones', () => {
   it.each(cases)('%s', (message, kind, call) => {
