@@ -4,9 +4,9 @@
  */
 
 import { TraceError } from '../errors.ts';
+import type { FloatArray } from '../kernels/types.ts';
 import { currentInterpreter, eager, type Interpreter, withInterpreter } from '../ops/apply.ts';
 import type { AnyOp } from '../ops/op.ts';
-import type { FloatArray } from '../kernels/types.ts';
 import { allocate, type DType } from '../tensor/dtype.ts';
 import { type DrawObserver, observeDraws } from '../tensor/random.ts';
 import { denseStrides, isDense, type Shape, showShape, sizeOf } from '../tensor/shape.ts';
@@ -180,7 +180,8 @@ class Tracer implements Interpreter, DrawObserver {
   /** Whether what is captured is changed by the function, or looked at as a gradient: then it must not be an argument too. */
   captured(): Set<Storage> {
     const found = new Set<Storage>();
-    for (const { target } of this.nodes) if (target.value.source.kind === 'state') found.add(target.value.source.storage);
+    for (const { target } of this.nodes)
+      if (target.value.source.kind === 'state') found.add(target.value.source.storage);
     for (const x of this.grads.keys()) if (!this.isOwn(x.storage)) found.add(x.storage);
     return found;
   }
@@ -212,9 +213,11 @@ class Tracer implements Interpreter, DrawObserver {
     if (known !== undefined) return known;
     const slot = this.#slots.get(storage);
     const source: Source =
-      slot !== undefined ? { kind: 'slot', tensor: slot }
-      : this.isOwn(storage) ? { kind: 'constant', data: storage.data }
-      : { kind: 'state', storage };
+      slot !== undefined
+        ? { kind: 'slot', tensor: slot }
+        : this.isOwn(storage)
+          ? { kind: 'constant', data: storage.data }
+          : { kind: 'state', storage };
     const value = this.value(source, storage.length, dtype);
     this.#values.set(storage, value);
     return value;
@@ -236,7 +239,8 @@ class Tracer implements Interpreter, DrawObserver {
 
   /** The graph holds only while the captured leaves require gradients as they do now. */
   #guardGradient(x: Tensor): void {
-    if (!x.isLeaf || x.storage instanceof TracedStorage || x.storage.serial >= this.#mark || this.#guarded.has(x)) return;
+    if (!x.isLeaf || x.storage instanceof TracedStorage || x.storage.serial >= this.#mark || this.#guarded.has(x))
+      return;
     this.#guarded.add(x);
     this.guards.push({ read: () => x.requiresGrad, value: x.requiresGrad });
   }
@@ -252,7 +256,11 @@ const copyOp: AnyComputeOp = {
 };
 
 /** Runs `fn` on traced tensors of `inputs`, and gives the graph of what it did. */
-export function trace<R>(inputs: readonly InputSpec[], fn: (tensors: readonly Tensor[]) => R, tensorsIn: (result: R) => Tensor[]): Trace<R> {
+export function trace<R>(
+  inputs: readonly InputSpec[],
+  fn: (tensors: readonly Tensor[]) => R,
+  tensorsIn: (result: R) => Tensor[],
+): Trace<R> {
   const tracer = new Tracer();
   const tensors = inputs.map(({ shape, dtype, requiresGrad }, index) => {
     const x = tracer.make({ kind: 'input', index }, shape, dtype, `argument ${index}, shape ${showShape(shape)},`);
@@ -266,7 +274,8 @@ export function trace<R>(inputs: readonly InputSpec[], fn: (tensors: readonly Te
 
   const outputs: View[] = [];
   const numbers = new Map<Tensor, number>();
-  for (const x of returned) if (tracer.isOwn(x.storage) && !numbers.has(x)) numbers.set(x, outputs.push(tracer.view(x)) - 1);
+  for (const x of returned)
+    if (tracer.isOwn(x.storage) && !numbers.has(x)) numbers.set(x, outputs.push(tracer.view(x)) - 1);
   const inputGrads: { index: number; output: number }[] = [];
   const grads: { tensor: Tensor; view: View | null }[] = [];
   for (const [x, { before }] of tracer.grads) {
@@ -282,7 +291,14 @@ export function trace<R>(inputs: readonly InputSpec[], fn: (tensors: readonly Te
   const values = tensors.map((x) => tracer.view(x).value);
   tracer.restoreVersions();
   const graph: Graph = { inputs: values, nodes: tracer.nodes, outputs, grads };
-  return { graph, guards: tracer.guards, captured: tracer.captured(), inputGrads, result, outputOf: (x) => numbers.get(x) };
+  return {
+    graph,
+    guards: tracer.guards,
+    captured: tracer.captured(),
+    inputGrads,
+    result,
+    outputOf: (x) => numbers.get(x),
+  };
 }
 
 /** Runs `fn` while the tracer hears of gradients, draws and looks at values. If it fails, all is as it was before. */
