@@ -111,16 +111,19 @@ describe('10,000 training steps', () => {
       for (let i = 0; i < steps; i++) step(...batch);
     };
     run(2000);
-    await settle();
-    const [heap, used] = [process.memoryUsage().heapUsed, programMemory().used];
-    run(10_000);
-    // Without a turn of the event loop in between.
-    expect(programMemory().used).toBe(used);
-    await settle();
-    const growth = process.memoryUsage().heapUsed - heap;
-    // Optimised code and counters of the engine come and go: some ten bytes a step would already be 100 kB.
-    expect(growth).toBeLessThan(256 * 1024);
-    expect(programMemory().used).toBe(used);
+    let growth = Number.POSITIVE_INFINITY;
+    // Optimised code comes in the first thousands of steps; a leak of some bytes a step would show in every round.
+    for (let round = 0; round < 4 && growth >= 64 * 1024; round++) {
+      await settle();
+      const [heap, used] = [process.memoryUsage().heapUsed, programMemory().used];
+      run(10_000);
+      // Without a turn of the event loop in between.
+      expect(programMemory().used).toBe(used);
+      await settle();
+      growth = process.memoryUsage().heapUsed - heap;
+      expect(programMemory().used).toBe(used);
+    }
+    expect(growth).toBeLessThan(64 * 1024);
   });
 
   test('of which each meets gradients that were made without compiling', async () => {
