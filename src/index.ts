@@ -4,22 +4,54 @@
  * @packageDocumentation
  */
 
-export * from './errors.ts';
-export type { NestedArray } from './tensor/base.ts';
 export * from './autograd/index.ts';
+export { type Compiled, compile } from './compile/compile.ts';
+export type { ExplainOptions, ProgramReport, StepReport } from './compile/explain.ts';
+export * from './errors.ts';
 export { type Backend, backend } from './kernels/index.ts';
 export * from './layers/index.ts';
-export * from './optim/index.ts';
-export * from './train/index.ts';
 export { elu, gelu, hardswish, leakyRelu, logSoftmax, silu, softmax, softplus } from './ops/activations.ts';
 export * from './ops/adaptive.ts';
 export * from './ops/conv.ts';
 export { dropout } from './ops/dropout.ts';
-export { type Compiled, compile } from './compile/compile.ts';
-export type { ExplainOptions, ProgramReport, StepReport } from './compile/explain.ts';
 export {
-  abs, add, ceil, clamp, cos, div, eq, erf, exp, expm1, floor, ge, gt, isNaN, le, log, log1p, lt, maximum, minimum, mul, ne, neg,
-  pow, reciprocal, relu, round, rsqrt, sigmoid, sign, sin, sqrt, square, sub, tanh, to, where,
+  abs,
+  add,
+  ceil,
+  clamp,
+  cos,
+  div,
+  eq,
+  erf,
+  exp,
+  expm1,
+  floor,
+  ge,
+  gt,
+  isNaN,
+  le,
+  log,
+  log1p,
+  lt,
+  maximum,
+  minimum,
+  mul,
+  ne,
+  neg,
+  pow,
+  reciprocal,
+  relu,
+  round,
+  rsqrt,
+  sigmoid,
+  sign,
+  sin,
+  sqrt,
+  square,
+  sub,
+  tanh,
+  to,
+  where,
 } from './ops/elementwise.ts';
 export { expand, sum } from './ops/expand.ts';
 export { cumsum, gather, indexSelect, scatterAdd, unfold } from './ops/indexing.ts';
@@ -34,13 +66,53 @@ export * from './ops/pool.ts';
 export { all, any, argMax, argMin, logSumExp, max, mean, min, norm, prod, std, variance } from './ops/reduce.ts';
 export { tril, triu } from './ops/triangle.ts';
 export {
-  clone, contiguous, detach, flatten, flip, narrow, permute, reshape, select, slice, squeeze, transpose, unsqueeze, view,
+  clone,
+  contiguous,
+  detach,
+  flatten,
+  flip,
+  narrow,
+  permute,
+  reshape,
+  select,
+  slice,
+  squeeze,
+  transpose,
+  unsqueeze,
+  view,
 } from './ops/views.ts';
 export type { Padding, PerAxis } from './ops/window.ts';
+export * from './optim/index.ts';
+export type { NestedArray } from './tensor/base.ts';
 export {
-  arange, eye, full, linspace, ones, type RandomOptions, rand, randint, randn, randperm, type TensorData, tensor, zeros,
+  arange,
+  eye,
+  full,
+  linspace,
+  ones,
+  type RandomOptions,
+  rand,
+  randint,
+  randn,
+  randperm,
+  type TensorData,
+  tensor,
+  zeros,
 } from './tensor/creation.ts';
 export type { DType } from './tensor/dtype.ts';
 export { Generator, manualSeed } from './tensor/random.ts';
 export type { Shape } from './tensor/shape.ts';
-export { type Axes, type BackwardOptions, type DropoutOptions, type Indices, type NumberArray, type Operand, type PadOptions, type Pads, type SliceSpec, Tensor, type TensorOptions } from './tensor/tensor.ts';
+export {
+  type Axes,
+  type BackwardOptions,
+  type DropoutOptions,
+  type Indices,
+  type NumberArray,
+  type Operand,
+  type PadOptions,
+  type Pads,
+  type SliceSpec,
+  Tensor,
+  type TensorOptions,
+} from './tensor/tensor.ts';
+export * from './train/index.ts';

@@ -4,8 +4,8 @@
  */
 
 import { GradError, ShapeError } from '../errors.ts';
-import { add, fullLike } from '../ops/elementwise.ts';
 import { type Recorder, setRecorder } from '../ops/apply.ts';
+import { add, fullLike } from '../ops/elementwise.ts';
 import { vjpOf } from '../ops/op.ts';
 import { clone, detach } from '../ops/views.ts';
 import { checkKeys } from '../tensor/options.ts';
@@ -109,10 +109,14 @@ function seedFor(output: Tensor, gradient: Tensor | undefined): Tensor {
   }
   if (gradient === undefined) {
     if (output.size === 1) return fullLike(output, 1);
-    throw new GradError(`backward: a gradient is needed, since the shape is ${showShape(output.shape)} and not one number; pass one, or reduce with sum() or mean()`);
+    throw new GradError(
+      `backward: a gradient is needed, since the shape is ${showShape(output.shape)} and not one number; pass one, or reduce with sum() or mean()`,
+    );
   }
   if (sameShape(gradient.shape, output.shape)) return gradient;
-  throw new ShapeError(`backward: the gradient is ${showShape(gradient.shape)} but the tensor is ${showShape(output.shape)}`);
+  throw new ShapeError(
+    `backward: the gradient is ${showShape(gradient.shape)} but the tensor is ${showShape(output.shape)}`,
+  );
 }
 
 function resolve(options: BackwardOptions): Required<BackwardOptions> {
@@ -143,7 +147,12 @@ function isShared(g: Tensor, leaf: Tensor): boolean {
 }
 
 /** The gradients of ⟨gradient, output⟩ in `inputs`; zeros where it does not depend on one. */
-export function gradients(output: Tensor, inputs: readonly Tensor[], gradient?: Tensor, options: BackwardOptions = {}): Tensor[] {
+export function gradients(
+  output: Tensor,
+  inputs: readonly Tensor[],
+  gradient?: Tensor,
+  options: BackwardOptions = {},
+): Tensor[] {
   const seed = seedFor(output, gradient);
   const found = propagate(output, seed, new Set(inputs.map(keyOf)), resolve(options));
   return inputs.map((input) => found.get(keyOf(input)) ?? clone(fullLike(input, 0)));
@@ -153,7 +162,12 @@ export function gradients(output: Tensor, inputs: readonly Tensor[], gradient?: 
  * As `gradients`, but `inputs` count as independent of each other, and the graph behind them stays as it is. With
  * `createGraph` the results can be differentiated further.
  */
-export function gradientsUpTo(output: Tensor, inputs: readonly Tensor[], gradient: Tensor, createGraph: boolean): Tensor[] {
+export function gradientsUpTo(
+  output: Tensor,
+  inputs: readonly Tensor[],
+  gradient: Tensor,
+  createGraph: boolean,
+): Tensor[] {
   const ends = new Set(inputs.map(keyOf));
   const found = propagate(output, gradient, ends, { createGraph, retainGraph: createGraph }, ends);
   return inputs.map((input) => found.get(keyOf(input)) ?? fullLike(input, 0));

@@ -9,6 +9,13 @@ bindMethods({ ...methods, backward });
 
 export { type CheckGradsOptions, checkGrads } from './check-grads.ts';
 export { checkpoint } from './checkpoint.ts';
-export { type DefinedOp, defineOp, type ForwardCall, type InputList, type OpDefinition, type VjpCall } from './define-op.ts';
+export {
+  type DefinedOp,
+  defineOp,
+  type ForwardCall,
+  type InputList,
+  type OpDefinition,
+  type VjpCall,
+} from './define-op.ts';
 export { noGrad } from './mode.ts';
 export { type GradOptions, grad, valueAndGrad } from './transform.ts';

@@ -35,6 +35,9 @@ export function withGrad<R>(on: boolean, fn: () => R): R {
  */
 export function noGrad<R>(fn: () => R): R {
   const result = withGrad(false, fn);
-  if (result instanceof Promise) throw new GradError('noGrad: the function is async, so what follows its first await would be recorded; await outside');
+  if (result instanceof Promise)
+    throw new GradError(
+      'noGrad: the function is async, so what follows its first await would be recorded; await outside',
+    );
   return result;
 }

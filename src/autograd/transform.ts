@@ -52,7 +52,8 @@ export function valueAndGrad<A extends unknown[], N extends number | readonly nu
   for (const index of list) checkInteger('grad', 'argnums', index);
   return (...args) => {
     const variables = list.map((index) => args[index]);
-    const createGraph = options.createGraph ?? (depth > 0 || args.some((arg) => arg instanceof Tensor && arg.requiresGrad));
+    const createGraph =
+      options.createGraph ?? (depth > 0 || args.some((arg) => arg instanceof Tensor && arg.requiresGrad));
     depth++;
     try {
       return withGrad(true, () => {
@@ -75,15 +76,19 @@ export function valueAndGrad<A extends unknown[], N extends number | readonly nu
 
 /** A tensor of its own in the graph with the values of `x`, so that its gradient can be told from others of `x`. */
 function freshVariable(x: unknown, index: number): Tensor {
-  if (!(x instanceof Tensor)) throw new OptionError(`grad: argument ${index} must be a tensor to differentiate by, but is ${show(x)}`);
+  if (!(x instanceof Tensor))
+    throw new OptionError(`grad: argument ${index} must be a tensor to differentiate by, but is ${show(x)}`);
   const variable = alias(x);
   variable.requiresGrad = true;
   return variable;
 }
 
 function checkScalar(output: unknown): asserts output is Tensor {
-  if (!(output instanceof Tensor)) throw new GradError(`grad: the function must return a tensor of one number, but returned ${show(output)}`);
+  if (!(output instanceof Tensor))
+    throw new GradError(`grad: the function must return a tensor of one number, but returned ${show(output)}`);
   if (output.size !== 1) {
-    throw new GradError(`grad: the function must return one number, but returned shape ${showShape(output.shape)}; reduce with sum() or mean()`);
+    throw new GradError(
+      `grad: the function must return one number, but returned shape ${showShape(output.shape)}; reduce with sum() or mean()`,
+    );
   }
 }

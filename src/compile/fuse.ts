@@ -8,10 +8,10 @@
 
 import { hasVectorForm } from '../kernels/wasm/loops.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import type { Group } from './group.ts';
 import { type Graph, type GraphNode, isWhole, nameOf, type Value, type View } from './graph.ts';
-import type { Patterns } from './patterns.ts';
+import type { Group } from './group.ts';
 import { uniformValue } from './passes/simplify.ts';
+import type { Patterns } from './patterns.ts';
 
 /** More than this in one loop does not fit registers. */
 const mostValues = 48;
@@ -120,17 +120,25 @@ class Fuser {
   #findLoop(node: GraphNode, waits: ReadonlySet<Group>): Group | null {
     if (!canLoop(node)) return null;
     const candidates = [...waits].filter((group) => group.kind === 'loop').reverse();
-    return candidates.find((group) => this.#fits(node, group) && ![...waits].some((other) => other !== group && dependsOn(other, group))) ?? null;
+    return (
+      candidates.find(
+        (group) => this.#fits(node, group) && ![...waits].some((other) => other !== group && dependsOn(other, group)),
+      ) ?? null
+    );
   }
 
   #fits(node: GraphNode, group: Group): boolean {
     const first = group.nodes[0]!;
     if (elementsOf(first) !== elementsOf(node) || group.nodes.length >= mostValues) return false;
-    const arrays = new Set([...group.nodes, node].flatMap(({ reads, target }) => [...reads, target].map((view) => view.value)));
+    const arrays = new Set(
+      [...group.nodes, node].flatMap(({ reads, target }) => [...reads, target].map((view) => view.value)),
+    );
     const inner = group.nodes.filter((other) => other.op !== null && nameOf(other) !== 'sum').length;
     if (arrays.size - inner > mostArrays) return false;
     if (!refinable([...group.nodes, node])) return false;
-    return node.reads.every((view) => this.#canRead(view, group)) && this.#canWrite(node, group) && sumsAgree(group, node);
+    return (
+      node.reads.every((view) => this.#canRead(view, group)) && this.#canWrite(node, group) && sumsAgree(group, node)
+    );
   }
 
   /** A value that the loop itself makes must be read as it is made; one that it updates, not at all. */
@@ -148,7 +156,9 @@ class Fuser {
     const { target } = node;
     if (this.#made.get(target.value) === group) return false;
     const touching = group.nodes.flatMap((other) => [...other.reads, ...(other.op === null ? [other.target] : [])]);
-    return [...touching, ...node.reads].filter((view) => view.value === target.value).every((view) => isWhole(view) && isWhole(target));
+    return [...touching, ...node.reads]
+      .filter((view) => view.value === target.value)
+      .every((view) => isWhole(view) && isWhole(target));
   }
 }
 
@@ -157,7 +167,10 @@ export function commonShape(shapes: readonly (readonly number[])[]): number[] | 
   const borders = new Set<number>();
   for (const shape of shapes) {
     let step = 1;
-    for (const length of shape.toReversed()) borders.add((step *= length));
+    for (const length of shape.toReversed()) {
+      step *= length;
+      borders.add(step);
+    }
   }
   borders.delete(1);
   const sorted = [...borders].sort((a, b) => a - b);
@@ -185,7 +198,8 @@ function sumsAgree(group: Group, node: GraphNode): boolean {
   if (nameOf(node) !== 'sum') return true;
   const other = group.nodes.find((candidate) => nameOf(candidate) === 'sum');
   if (other === undefined) return true;
-  const describe = (sum: GraphNode): string => `${sum.reads[0]!.shape.join()} ${(sum.attrs as readonly number[]).join()}`;
+  const describe = (sum: GraphNode): string =>
+    `${sum.reads[0]!.shape.join()} ${(sum.attrs as readonly number[]).join()}`;
   return describe(other) === describe(node);
 }
 

@@ -120,8 +120,10 @@ export function checkGraph(graph: Graph): void {
   };
   const checkRead = (node: GraphNode | null, view: View): void => {
     const [first, end] = extentOf(view);
-    if (first < 0 || end > view.value.size) fail(node, `v${view.value.id} is read outside of its ${view.value.size} elements`);
-    if (view.value.source.kind === 'temporary' && !written.has(view.value)) fail(node, `v${view.value.id} is read before it is computed`);
+    if (first < 0 || end > view.value.size)
+      fail(node, `v${view.value.id} is read outside of its ${view.value.size} elements`);
+    if (view.value.source.kind === 'temporary' && !written.has(view.value))
+      fail(node, `v${view.value.id} is read before it is computed`);
   };
   for (const node of graph.nodes) {
     for (const view of node.reads) checkRead(node, view);
@@ -133,7 +135,8 @@ export function checkGraph(graph: Graph): void {
       if (node.reads[0]!.value.dtype !== target.value.dtype) fail(node, 'the dtypes differ');
       if (sizeOf(node.reads[0]!.shape) !== sizeOf(target.shape)) fail(node, 'the sizes differ');
     } else {
-      if (kind !== 'temporary' || written.has(target.value)) fail(node, `v${target.value.id} is not computed here alone`);
+      if (kind !== 'temporary' || written.has(target.value))
+        fail(node, `v${target.value.id} is not computed here alone`);
       if (target.offset !== 0 || !isDense(target) || sizeOf(target.shape) !== target.value.size) {
         fail(node, `v${target.value.id} is not written as a whole`);
       }
@@ -145,17 +148,22 @@ export function checkGraph(graph: Graph): void {
 
 /** The graph as text, one operation a line. */
 export function printGraph(graph: Graph): string {
-  const lines = graph.nodes.map((node) => `  ${showView(node.target)} = ${nameOf(node)}(${node.reads.map(showView).join(', ')})`);
+  const lines = graph.nodes.map(
+    (node) => `  ${showView(node.target)} = ${nameOf(node)}(${node.reads.map(showView).join(', ')})`,
+  );
   const results = graph.outputs.map(showView).join(', ');
   const grads = graph.grads.map(({ view }) => (view === null ? 'null' : showView(view))).join(', ');
   const inputs = graph.inputs.map((value) => `v${value.id}`).join(', ');
-  return [`graph (${inputs})`, ...lines, `  return ${results || 'nothing'}${grads ? `; grads ${grads}` : ''}`].join('\n');
+  return [`graph (${inputs})`, ...lines, `  return ${results || 'nothing'}${grads ? `; grads ${grads}` : ''}`].join(
+    '\n',
+  );
 }
 
 const sigils = { input: 'in', state: 'state', slot: 'grad', constant: 'const', temporary: 'v' };
 
 function showView({ value, shape, strides, offset, version }: View): string {
-  const layout = isDense({ shape, strides, offset }) && offset === 0 ? '' : ` strides [${strides.join(', ')}] + ${offset}`;
+  const layout =
+    isDense({ shape, strides, offset }) && offset === 0 ? '' : ` strides [${strides.join(', ')}] + ${offset}`;
   return `${sigils[value.source.kind]}${value.id}${version > 0 ? `'${version}` : ''}[${shape.join(', ')}]${layout}`;
 }
 

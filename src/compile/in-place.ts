@@ -18,7 +18,8 @@ export function inPlaceTargets(loops: readonly LoopOfStep[], lifetimes: readonly
     if (loop === null) continue;
     const given = new Set<Value>();
     for (const [s, store] of loop.stores.entries()) {
-      if (store.value.source.kind !== 'temporary' || !isWhole(store) || spans.get(store.value)?.first !== step) continue;
+      if (store.value.source.kind !== 'temporary' || !isWhole(store) || spans.get(store.value)?.first !== step)
+        continue;
       const strides = loop.kernel.stores[s]!.strides.join();
       const donor = loop.reads.find(
         (read) =>
@@ -38,7 +39,9 @@ export function inPlaceTargets(loops: readonly LoopOfStep[], lifetimes: readonly
 
 /** Whether a loop reads a value, wherever it does, element by element in the order of `strides`. */
 function readsAlike(loop: LoopPlan, value: Value, strides: string): boolean {
-  return loop.reads.every((read, i) => read.value !== value || (isWhole(read) && loop.kernel.reads[i]!.join() === strides));
+  return loop.reads.every(
+    (read, i) => read.value !== value || (isWhole(read) && loop.kernel.reads[i]!.join() === strides),
+  );
 }
 
 /** The value whose place another takes in the end. */

@@ -3,8 +3,8 @@
  * else in ordinary arrays. What belongs to a storage or a program that is garbage is given back.
  */
 
-import type { FloatArray } from '../kernels/types.ts';
 import { backend } from '../kernels/index.ts';
+import type { FloatArray } from '../kernels/types.ts';
 import type { FunctionBuilder } from '../kernels/wasm/assembler.ts';
 import { Lru } from '../kernels/wasm/cache.ts';
 import { encodeModule } from '../kernels/wasm/encode.ts';

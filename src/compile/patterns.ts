@@ -47,10 +47,16 @@ export class Patterns {
 
   /** What a group that begins with `node` is. */
   kindOf(node: GraphNode): Group['kind'] {
-    if (!this.#canFuse || node.target.value.dtype !== 'float32' || node.reads.some((view) => view.value.source.kind === 'slot')) return 'single';
+    if (
+      !this.#canFuse ||
+      node.target.value.dtype !== 'float32' ||
+      node.reads.some((view) => view.value.source.kind === 'slot')
+    )
+      return 'single';
     const name = nameOf(node);
     const isDenseRead = node.reads.every(isDense);
-    if (name === 'conv' || gradientNames.includes(name)) return isDenseRead && node.target.value.size > 0 ? 'conv' : 'single';
+    if (name === 'conv' || gradientNames.includes(name))
+      return isDenseRead && node.target.value.size > 0 ? 'conv' : 'single';
     return name === 'maxPoolIndices' && isDenseRead && isPlainPool(node) ? 'pool' : 'single';
   }
 
@@ -73,8 +79,19 @@ export class Patterns {
   /** Whether `node` adds a number per channel to the result of `conv`, which nothing else reads. */
   #isBias(node: GraphNode, conv: GraphNode): boolean {
     const [y, bias] = node.reads as [View, View];
-    if (y.value !== conv.target.value || !isWhole(y) || this.#uses.get(y.value)?.length !== 1 || this.#results.has(y.value)) return false;
-    return sameShape(y.shape, conv.target.shape) && bias.strides.every((stride, axis) => (axis === 1 ? stride === 1 || bias.shape[1] === 1 : stride === 0 || bias.shape[axis] === 1));
+    if (
+      y.value !== conv.target.value ||
+      !isWhole(y) ||
+      this.#uses.get(y.value)?.length !== 1 ||
+      this.#results.has(y.value)
+    )
+      return false;
+    return (
+      sameShape(y.shape, conv.target.shape) &&
+      bias.strides.every((stride, axis) =>
+        axis === 1 ? stride === 1 || bias.shape[1] === 1 : stride === 0 || bias.shape[axis] === 1,
+      )
+    );
   }
 
   #isPoolOf(node: GraphNode, value: Value): boolean {
@@ -112,7 +129,12 @@ export class Patterns {
   isAbsorbed(node: GraphNode): boolean {
     if (this.poolingOf(node) === null || this.#results.has(node.target.value)) return false;
     const uses = this.#uses.get(node.target.value) ?? [];
-    return uses.every((use) => this.kindOf(use) === 'conv' && this.spreadBehind(use) === node && use.reads.filter((view) => view.value === node.target.value).length === 1);
+    return uses.every(
+      (use) =>
+        this.kindOf(use) === 'conv' &&
+        this.spreadBehind(use) === node &&
+        use.reads.filter((view) => view.value === node.target.value).length === 1,
+    );
   }
 
   /** What `node` reads, counting what it computes itself. */

@@ -9,8 +9,18 @@ import type { Storage } from '../tensor/storage.ts';
 import type { NumberArray, Tensor } from '../tensor/tensor.ts';
 import { debug } from './debug.ts';
 import { fuse } from './fuse.ts';
+import {
+  type Graph,
+  printGraph,
+  resultsOf,
+  type Source,
+  slotsOf,
+  updatedSlots,
+  type Value,
+  type View,
+  valuesOf,
+} from './graph.ts';
 import type { Group } from './group.ts';
-import { type Graph, printGraph, resultsOf, slotsOf, type Source, updatedSlots, type Value, valuesOf, type View } from './graph.ts';
 import { inPlaceTargets, mergeLifetimes, placeOf } from './in-place.ts';
 import { type ProgramMemory, programMemory, type Region } from './memory.ts';
 import { mergeCommonSubexpressions } from './passes/common.ts';
@@ -75,16 +85,25 @@ export class Program implements StepContext {
     const groups = fuse(this.graph, patterns, canFuse);
     this.groups = groups;
     this.#needed = neededValues(this.graph, groups, patterns);
-    const loops = new Map(groups.flatMap((group) => (group.kind === 'loop' ? [[group, planLoop(group, (value) => this.isNeeded(value))]] : [])));
+    const loops = new Map(
+      groups.flatMap((group) =>
+        group.kind === 'loop' ? [[group, planLoop(group, (value) => this.isNeeded(value))]] : [],
+      ),
+    );
     const accesses = groups.map((group) => {
       const loop = loops.get(group);
-      const views = loop ? [...loop.reads, ...loop.stores, ...loop.sums] : group.nodes.flatMap((node) => [...patterns.readsOf(node), node.target]);
+      const views = loop
+        ? [...loop.reads, ...loop.stores, ...loop.sums]
+        : group.nodes.flatMap((node) => [...patterns.readsOf(node), node.target]);
       return { values: views.map((view) => view.value).filter((value) => !isInner(value, group, this.#needed)) };
     });
     this.#slots = slotsOf(this.graph);
     this.#updatedSlots = updatedSlots(this.graph);
     const spans = lifetimesOf(this.graph, accesses);
-    this.#donors = inPlaceTargets(groups.map((group) => loops.get(group) ?? null), spans);
+    this.#donors = inPlaceTargets(
+      groups.map((group) => loops.get(group) ?? null),
+      spans,
+    );
     this.lifetimes = mergeLifetimes(spans, this.#donors);
     this.plan = planMemory(this.lifetimes);
     this.#arena = this.memory.region(this.plan.bytes, this);
@@ -145,7 +164,11 @@ export class Program implements StepContext {
    */
   beginRehearsal(): (() => void) | null {
     if (this.#lastInputs === null) return null;
-    const changed = new Set(this.graph.nodes.flatMap(({ op, target }) => (op === null && target.value.source.kind === 'state' ? [target.value.source.storage] : [])));
+    const changed = new Set(
+      this.graph.nodes.flatMap(({ op, target }) =>
+        op === null && target.value.source.kind === 'state' ? [target.value.source.storage] : [],
+      ),
+    );
     const saved = [...changed].map((storage) => ({ storage, data: storage.data.slice(), version: storage.version }));
     return () => {
       for (const { storage, data, version } of saved) {
@@ -246,7 +269,14 @@ export class Program implements StepContext {
           return this.buffer(view.value);
       }
     };
-    return { get data() { return data(); }, shape, strides, offset };
+    return {
+      get data() {
+        return data();
+      },
+      shape,
+      strides,
+      offset,
+    };
   }
 
   buffer(value: Value): FloatArray {
@@ -279,5 +309,9 @@ function neededValues(graph: Graph, groups: readonly Group[], patterns: Patterns
 
 /** Whether a value comes and goes within a group, so that it needs no place. */
 function isInner(value: Value, group: Group, needed: ReadonlySet<Value>): boolean {
-  return !needed.has(value) && group.nodes.length > 1 && group.nodes.some((node) => node.op !== null && node.target.value === value);
+  return (
+    !needed.has(value) &&
+    group.nodes.length > 1 &&
+    group.nodes.some((node) => node.op !== null && node.target.value === value)
+  );
 }

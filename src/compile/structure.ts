@@ -12,7 +12,9 @@ export function describe(x: unknown, visit: (leaf: Tensor | NumberArray) => stri
     return `[${x.map((entry) => describe(entry, visit, identities)).join()}]`;
   }
   if (isRecord(x)) {
-    const entries = Object.entries(x).map(([key, entry]) => `${JSON.stringify(key)}:${describe(entry, visit, identities)}`);
+    const entries = Object.entries(x).map(
+      ([key, entry]) => `${JSON.stringify(key)}:${describe(entry, visit, identities)}`,
+    );
     return `{${entries.join()}}`;
   }
   if (typeof x === 'object' && x !== null) return `#${identities.of(x)}`;
@@ -38,7 +40,9 @@ export function tensorsIn(x: unknown): Tensor[] {
   if (x instanceof Promise) {
     // What the rest of the function makes of its traced tensors is of no interest.
     x.catch(() => {});
-    throw new TraceError('compile: the function is async, but a traced function must return its results at once; await outside');
+    throw new TraceError(
+      'compile: the function is async, but a traced function must return its results at once; await outside',
+    );
   }
   return found;
 }

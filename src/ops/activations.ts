@@ -4,7 +4,24 @@ import { checkChoice, checkKeys, checkNumber } from '../tensor/options.ts';
 import { checkAxis } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkTensor } from './check.ts';
-import { add, clamp, div, erf, exp, expm1, gt, log, logOnePlusExp, minimum, mul, pow, sigmoid, sub, tanh, where } from './elementwise.ts';
+import {
+  add,
+  clamp,
+  div,
+  erf,
+  exp,
+  expm1,
+  gt,
+  log,
+  logOnePlusExp,
+  minimum,
+  mul,
+  pow,
+  sigmoid,
+  sub,
+  tanh,
+  where,
+} from './elementwise.ts';
 import { sum } from './expand.ts';
 import { finiteMax } from './reduce.ts';
 

@@ -103,7 +103,12 @@ function evenKernel(x: Tensor, sizes: readonly number[]): number[] | null {
 function adaptiveAvgPool(operation: string, rank: 1 | 2 | 3, x: Tensor, outputSize: OutputSize): Tensor {
   const sizes = sizesOf(operation, rank, x, outputSize);
   // One window over everything is a mean, which is cheaper than a window.
-  if (sizes.every((size) => size === 1)) return mean(x, sizes.map((_, axis) => axis + 2), true);
+  if (sizes.every((size) => size === 1))
+    return mean(
+      x,
+      sizes.map((_, axis) => axis + 2),
+      true,
+    );
   const kernel = evenKernel(x, sizes);
   return kernel === null ? poolAxes(x, sizes, average) : averages[rank - 1]!(x, kernel);
 }

@@ -5,9 +5,9 @@
 
 import { DTypeError, GradError, ShapeError } from '../errors.ts';
 import { kernels } from '../kernels/index.ts';
+import { fromStorage } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { sameShape, showShape, sizeOf } from '../tensor/shape.ts';
-import { fromStorage } from '../tensor/creation.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import type { AnyOp, Op } from './op.ts';
 
@@ -68,7 +68,9 @@ export function assign(target: Tensor, value: Tensor): void {
     throw new ShapeError(`assign: target is ${showShape(target.shape)} but value is ${showShape(value.shape)}`);
   }
   if (recorder?.isRecording([target, value])) {
-    throw new GradError('assign: an in-place update has no gradient; call it within noGrad(() => …), or on a detach()ed tensor');
+    throw new GradError(
+      'assign: an in-place update has no gradient; call it within noGrad(() => …), or on a detach()ed tensor',
+    );
   }
   interpreter.assign(target, value);
 }
@@ -135,7 +137,9 @@ function tensorCopy(x: Tensor): Tensor {
 function checkInputs(operation: string, inputs: readonly Tensor[]): void {
   for (const [i, x] of inputs.entries()) {
     if (!(x instanceof Tensor)) {
-      throw new DTypeError(`${operation}: input ${i} must be a tensor, but is ${x === null ? 'null' : typeof x}; make one with tensor(…)`);
+      throw new DTypeError(
+        `${operation}: input ${i} must be a tensor, but is ${x === null ? 'null' : typeof x}; make one with tensor(…)`,
+      );
     }
     if (x.dtype !== inputs[0]!.dtype) {
       throw new DTypeError(

@@ -111,7 +111,11 @@ function convolve(operation: string, rank: number, x: Tensor, w: Tensor, options
   const counts = windowCounts(operation, spatial(x.shape, rank), kernel, steps, gaps, sides);
   const shape = [x.shape[0]!, w.shape[0]!, ...counts];
   if (paddingMode === 'zeros') {
-    return withBias(operation, conv(x, w, { stride: steps, dilation: gaps, before: sides.before, groups }, shape), bias);
+    return withBias(
+      operation,
+      conv(x, w, { stride: steps, dilation: gaps, before: sides.before, groups }, shape),
+      bias,
+    );
   }
   const pads = sides.before.map((before, axis) => [before, sides.after[axis]!] as const);
   const padded = pad(x, pads, { mode: paddingMode });
@@ -128,7 +132,8 @@ function checkRanks(operation: string, rank: number, x: Tensor, w: Tensor): void
       `${operation}: x must be [N, C, ${axes}] and weight [O, C/groups, ${axes} of the kernel]; x is ${showShape(x.shape)} and weight ${showShape(w.shape)}`,
     );
   }
-  if (w.shape.slice(2).includes(0)) throw new ShapeError(`${operation}: weight ${showShape(w.shape)} has an empty kernel`);
+  if (w.shape.slice(2).includes(0))
+    throw new ShapeError(`${operation}: weight ${showShape(w.shape)} has an empty kernel`);
 }
 
 function checkChannels(operation: string, x: Tensor, w: Tensor, groups: number): void {
@@ -139,7 +144,9 @@ function checkChannels(operation: string, x: Tensor, w: Tensor, groups: number):
     );
   }
   if (outputs % groups !== 0) {
-    throw new ShapeError(`${operation}: ${outputs} filters cannot be split into ${groups} groups; weight is ${showShape(w.shape)}`);
+    throw new ShapeError(
+      `${operation}: ${outputs} filters cannot be split into ${groups} groups; weight is ${showShape(w.shape)}`,
+    );
   }
 }
 
@@ -147,7 +154,9 @@ function withBias(operation: string, y: Tensor, bias: Tensor | null): Tensor {
   if (bias === null) return y;
   checkTensor(operation, 'bias', bias);
   if (bias.rank !== 1 || bias.shape[0] !== y.shape[1]) {
-    throw new ShapeError(`${operation}: bias ${showShape(bias.shape)} must have one number for each of the ${y.shape[1]} output channels`);
+    throw new ShapeError(
+      `${operation}: bias ${showShape(bias.shape)} must have one number for each of the ${y.shape[1]} output channels`,
+    );
   }
   return add(y, reshape(bias, [-1, ...y.shape.slice(2).map(() => 1)]));
 }
@@ -196,7 +205,13 @@ export interface ConvTransposeOptions {
 
 const convTransposeKeys = ['bias', 'stride', 'padding', 'outputPadding', 'dilation', 'groups'];
 
-function convolveTransposed(operation: string, rank: number, x: Tensor, w: Tensor, options: ConvTransposeOptions): Tensor {
+function convolveTransposed(
+  operation: string,
+  rank: number,
+  x: Tensor,
+  w: Tensor,
+  options: ConvTransposeOptions,
+): Tensor {
   checkKeys(operation, options, convTransposeKeys);
   const { bias = null, groups = 1 } = options;
   checkInteger(operation, 'groups', groups, 1);
@@ -219,7 +234,9 @@ function convolveTransposed(operation: string, rank: number, x: Tensor, w: Tenso
     const reach = dilation[axis]! * (w.shape[axis + 2]! - 1) + 1;
     const size = (length - 1) * stride[axis]! - 2 * before[axis]! + reach + extra[axis]!;
     if (size >= 1) return size;
-    throw new ShapeError(`${operation}: axis ${axis} of the result would have ${size} elements; x is ${showShape(x.shape)}, padding ${before[axis]}`);
+    throw new ShapeError(
+      `${operation}: axis ${axis} of the result would have ${size} elements; x is ${showShape(x.shape)}, padding ${before[axis]}`,
+    );
   });
   const shape = [x.shape[0]!, w.shape[1]! * groups, ...size];
   return withBias(operation, convInputGrad(x, w, { stride, dilation, before, groups }, shape), bias);

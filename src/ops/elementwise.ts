@@ -6,15 +6,14 @@
 import { DTypeError } from '../errors.ts';
 import { kernels } from '../kernels/index.ts';
 import type { BinaryName, UnaryName } from '../kernels/types.ts';
+import { fromStorage } from '../tensor/creation.ts';
 import { allocate, checkDType, type DType } from '../tensor/dtype.ts';
 import { show } from '../tensor/options.ts';
-import { broadcastShapes, sameShape, type Shape } from '../tensor/shape.ts';
-import { fromStorage } from '../tensor/creation.ts';
+import { broadcastShapes, type Shape, sameShape } from '../tensor/shape.ts';
 import { type Operand, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { expandTo } from './expand.ts';
 import type { Call, ComputeOp } from './op.ts';
-
 
 type Unary = (x: Tensor) => Tensor;
 type Binary = (a: Operand, b: Operand) => Tensor;
@@ -56,7 +55,9 @@ export function broadcast(operation: string, ...operands: Operand[]): Tensor[] {
 export function asTensor(operation: string, value: Operand, dtype: DType): Tensor {
   if (value instanceof Tensor) return value;
   if (typeof value !== 'number') {
-    throw new DTypeError(`${operation}: expected a tensor or a number, but got ${show(value)}; make one with tensor(…)`);
+    throw new DTypeError(
+      `${operation}: expected a tensor or a number, but got ${show(value)}; make one with tensor(…)`,
+    );
   }
   const data = allocate(dtype, 1);
   data[0] = value;
@@ -71,11 +72,23 @@ export function fullLike(x: { readonly shape: Shape; readonly dtype: DType }, va
 // Arithmetic. The vjps speak of g, the gradient of the result.
 
 /** a + b, with broadcasting. */
-export const add: Binary = binary('add', (g) => g, (g) => g);
+export const add: Binary = binary(
+  'add',
+  (g) => g,
+  (g) => g,
+);
 /** a - b, with broadcasting. */
-export const sub: Binary = binary('sub', (g) => g, (g) => neg(g));
+export const sub: Binary = binary(
+  'sub',
+  (g) => g,
+  (g) => neg(g),
+);
 /** a · b element by element, with broadcasting. */
-export const mul: Binary = binary('mul', (g, c) => mul(g, c.input(1)), (g, c) => mul(g, c.input(0)));
+export const mul: Binary = binary(
+  'mul',
+  (g, c) => mul(g, c.input(1)),
+  (g, c) => mul(g, c.input(0)),
+);
 /** a / b, with broadcasting. */
 export const div: Binary = binary(
   'div',
@@ -106,7 +119,11 @@ export const minimum: Binary = binary(
 );
 
 /** g where y > 0, else 0: the gradient of relu, linear in g. Its gradient in y is 0 almost everywhere. */
-const reluGrad: Binary = binary('reluGrad', (gg, c) => reluGrad(gg, c.input(1)), (g) => fullLike(g, 0));
+const reluGrad: Binary = binary(
+  'reluGrad',
+  (gg, c) => reluGrad(gg, c.input(1)),
+  (g) => fullLike(g, 0),
+);
 
 /** 1 where a = b, else 0. */
 export const eq: Binary = binary('eq', null, null);

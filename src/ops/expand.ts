@@ -3,7 +3,7 @@
 import { ShapeError } from '../errors.ts';
 import { kernels } from '../kernels/index.ts';
 import { show } from '../tensor/options.ts';
-import { checkAxes, sameShape, type Shape, showShape } from '../tensor/shape.ts';
+import { checkAxes, type Shape, sameShape, showShape } from '../tensor/shape.ts';
 import type { Axes, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { checkTensor } from './check.ts';
@@ -15,7 +15,9 @@ const expandOp: ViewOp<Shape> = {
   name: 'expand',
   layout(x, shape) {
     const lead = shape.length - x.rank;
-    const strides = shape.map((length, axis) => (axis < lead || x.shape[axis - lead] !== length ? 0 : x.strides[axis - lead]!));
+    const strides = shape.map((length, axis) =>
+      axis < lead || x.shape[axis - lead] !== length ? 0 : x.strides[axis - lead]!,
+    );
     return { shape, strides, offset: x.offset };
   },
   vjp: (g, c) => sumTo(g, c.specs[0]!.shape),
@@ -34,7 +36,9 @@ export function expand(x: Tensor, shape: readonly number[]): Tensor {
   const sizes = shape.map((length, axis) => (length === -1 && axis >= lead ? x.shape[axis - lead]! : length));
   const fits = lead >= 0 && x.shape.every((length, axis) => length === 1 || length === sizes[lead + axis]);
   if (!fits || !sizes.every((length) => Number.isSafeInteger(length) && length >= 0)) {
-    throw new ShapeError(`expand: ${showShape(x.shape)} does not expand to ${showShape(shape)}; only axes of size 1 are repeated`);
+    throw new ShapeError(
+      `expand: ${showShape(x.shape)} does not expand to ${showShape(shape)}; only axes of size 1 are repeated`,
+    );
   }
   return expandTo(x, sizes);
 }

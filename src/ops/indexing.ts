@@ -9,7 +9,7 @@ import type { FloatArray, Strided } from '../kernels/types.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate, type DType } from '../tensor/dtype.ts';
 import { show } from '../tensor/options.ts';
-import { checkAxis, isDense, sameShape, type Shape, showShape, sizeOf } from '../tensor/shape.ts';
+import { checkAxis, isDense, type Shape, sameShape, showShape, sizeOf } from '../tensor/shape.ts';
 import { type Indices, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { checkTensor } from './check.ts';
@@ -132,13 +132,26 @@ export function scatterAdd(x: Tensor, axis: number, index: Indices, src: Tensor)
   const target = shape.map((length, a) => (a === at ? x.shape[a]! : length));
   if (sameShape(target, x.shape)) return apply(scatterAddOp, [x, positions, part], at);
   const sums = apply(scatterAddOp, [fullLike({ shape: target, dtype: x.dtype }, 0), positions, part], at);
-  return add(x, embed(sums, target.map(() => 0), x.shape));
+  return add(
+    x,
+    embed(
+      sums,
+      target.map(() => 0),
+      x.shape,
+    ),
+  );
 }
 
 /** The positions `rows` along `axis`, repeated over the other axes of `shape`. */
 function rowIndex(rows: Tensor, axis: number, shape: Shape): Tensor {
-  const column = reshape(rows, shape.map((_, a) => (a === axis ? rows.size : 1)));
-  return expandTo(column, shape.map((length, a) => (a === axis ? rows.size : length)));
+  const column = reshape(
+    rows,
+    shape.map((_, a) => (a === axis ? rows.size : 1)),
+  );
+  return expandTo(
+    column,
+    shape.map((length, a) => (a === axis ? rows.size : length)),
+  );
 }
 
 /** The entries of `axis` that `index` lists, in its order; an entry may come up several times. */
@@ -173,7 +186,10 @@ const unfoldOp: ViewOp<{ readonly axis: number; readonly size: number; readonly 
     const windows = g.shape[axis]!;
     const order = g.shape.map((_, a) => a).filter((a) => a < g.rank - 1);
     order.splice(axis + 1, 0, g.rank - 1);
-    const flat = reshape(permute(g, order), shape.map((length, a) => (a === axis ? windows * size : length)));
+    const flat = reshape(
+      permute(g, order),
+      shape.map((length, a) => (a === axis ? windows * size : length)),
+    );
     const rows = Array.from({ length: windows * size }, (_, i) => Math.floor(i / size) * step + (i % size));
     return scatterRows(flat, axis, rows, shape[axis]!);
   },
@@ -184,7 +200,9 @@ export function unfold(x: Tensor, axis: number, size: number, step: number): Ten
   checkTensor('unfold', 'x', x);
   const at = checkAxis('unfold', axis, x.rank);
   if (!Number.isInteger(size) || !Number.isInteger(step) || size < 0 || size > x.shape[at]! || step < 1) {
-    throw new ShapeError(`unfold: windows of ${size}, ${step} apart, do not fit axis ${axis} of shape ${showShape(x.shape)}`);
+    throw new ShapeError(
+      `unfold: windows of ${size}, ${step} apart, do not fit axis ${axis} of shape ${showShape(x.shape)}`,
+    );
   }
   return apply(unfoldOp, [x], { axis: at, size, step });
 }

@@ -14,7 +14,9 @@ const catOp: ComputeOp<number> = {
   kind: 'compute',
   name: 'cat',
   infer: (parts, axis) => ({
-    shape: parts[0]!.shape.map((length, a) => (a === axis ? parts.reduce((sum, part) => sum + part.shape[axis]!, 0) : length)),
+    shape: parts[0]!.shape.map((length, a) =>
+      a === axis ? parts.reduce((sum, part) => sum + part.shape[axis]!, 0) : length,
+    ),
     dtype: parts[0]!.dtype,
   }),
   compute(parts, axis, { shape }, data) {
@@ -37,7 +39,9 @@ export function cat(list: readonly Tensor[], axis: number = 0): Tensor {
   const at = checkAxis('cat', axis, first!.rank);
   for (const x of list) {
     if (x.rank !== first!.rank || x.shape.some((length, a) => a !== at && length !== first!.shape[a])) {
-      throw new ShapeError(`cat: shapes ${list.map((t) => showShape(t.shape)).join(', ')} must agree on all axes but ${at}`);
+      throw new ShapeError(
+        `cat: shapes ${list.map((t) => showShape(t.shape)).join(', ')} must agree on all axes but ${at}`,
+      );
     }
   }
   return apply(catOp, list, at);
@@ -49,7 +53,10 @@ export function stack(list: readonly Tensor[], axis: number = 0): Tensor {
   if (list.some((x) => x.rank !== first!.rank || x.shape.some((length, a) => length !== first!.shape[a]))) {
     throw new ShapeError(`stack: shapes ${list.map((x) => showShape(x.shape)).join(', ')} must be the same`);
   }
-  return cat(list.map((x) => unsqueeze(x, axis)), checkAxis('stack', axis, first!.rank + 1));
+  return cat(
+    list.map((x) => unsqueeze(x, axis)),
+    checkAxis('stack', axis, first!.rank + 1),
+  );
 }
 
 function checkList(operation: string, list: readonly Tensor[]): readonly Tensor[] {

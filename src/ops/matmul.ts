@@ -84,7 +84,9 @@ export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | nul
   }
   if (bias) checkTensor('linear', 'bias', bias);
   if (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[0])) {
-    throw new ShapeError(`linear: bias ${showShape(bias.shape)} must have the ${weight.shape[0]} outputs of weight ${showShape(weight.shape)}`);
+    throw new ShapeError(
+      `linear: bias ${showShape(bias.shape)} must have the ${weight.shape[0]} outputs of weight ${showShape(weight.shape)}`,
+    );
   }
   const y = matmul(x, transpose(weight));
   return bias ? add(y, bias) : y;

@@ -34,7 +34,11 @@ const padOp: ComputeOp<PadAttrs> = {
     const offset = before.reduce((sum, count, axis) => sum + count * strides[axis]!, 0);
     kernels().assign({ data, offset, shape: x!.shape, strides }, x!);
   },
-  vjp: (g, c) => slice(g, ...c.specs[0]!.shape.map((length, axis) => [c.attrs.before[axis]!, c.attrs.before[axis]! + length] as const)),
+  vjp: (g, c) =>
+    slice(
+      g,
+      ...c.specs[0]!.shape.map((length, axis) => [c.attrs.before[axis]!, c.attrs.before[axis]! + length] as const),
+    ),
 };
 
 /**
@@ -55,14 +59,20 @@ export function pad(x: Tensor, pads: Pads, options: PadOptions = {}): Tensor {
   checkKeys('pad', options, ['mode', 'value']);
   const mode = checkChoice('pad', 'mode', options.mode ?? 'constant', ['constant', 'reflect', 'replicate', 'circular']);
   const value = Number.isNaN(options.value) ? Number.NaN : checkNumber('pad', 'value', options.value ?? 0);
-  const valid = (pair: unknown): boolean => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isSafeInteger);
+  const valid = (pair: unknown): boolean =>
+    Array.isArray(pair) && pair.length === 2 && pair.every(Number.isSafeInteger);
   if (!Array.isArray(pads) || pads.length > x.rank || !pads.every(valid)) {
-    throw new ShapeError(`pad: pads must list [before, after] for at most ${x.rank} axes of ${showShape(x.shape)}, but are ${show(pads)}`);
+    throw new ShapeError(
+      `pad: pads must list [before, after] for at most ${x.rank} axes of ${showShape(x.shape)}, but are ${show(pads)}`,
+    );
   }
   const lead = x.rank - pads.length;
   const cropped = crop(x, pads, lead);
   if (mode !== 'constant') {
-    return pads.reduce((y: Tensor, [before, after], i) => extendAxis(y, lead + i, Math.max(0, before), Math.max(0, after), mode), cropped);
+    return pads.reduce(
+      (y: Tensor, [before, after], i) => extendAxis(y, lead + i, Math.max(0, before), Math.max(0, after), mode),
+      cropped,
+    );
   }
   const sides = x.shape.map((_, axis) => pads[axis - lead] ?? [0, 0]);
   if (sides.every(([before, after]) => before <= 0 && after <= 0)) return cropped;
@@ -77,23 +87,37 @@ function crop(x: Tensor, pads: Pads, lead: number): Tensor {
     const [start, end] = [Math.max(0, -before), Math.max(0, -after)];
     const left = x.shape[lead + i]! - start - end;
     if (left < 0) {
-      throw new ShapeError(`pad: cannot crop ${start} + ${end} elements from axis ${lead + i} of shape ${showShape(x.shape)}`);
+      throw new ShapeError(
+        `pad: cannot crop ${start} + ${end} elements from axis ${lead + i} of shape ${showShape(x.shape)}`,
+      );
     }
     return start + end === 0 ? y : narrow(y, lead + i, start, left);
   }, x);
 }
 
-function extendAxis(x: Tensor, axis: number, before: number, after: number, mode: 'reflect' | 'replicate' | 'circular'): Tensor {
+function extendAxis(
+  x: Tensor,
+  axis: number,
+  before: number,
+  after: number,
+  mode: 'reflect' | 'replicate' | 'circular',
+): Tensor {
   if (before + after === 0) return x;
   const length = x.shape[axis]!;
   const most = { reflect: length - 1, replicate: length === 0 ? 0 : Number.POSITIVE_INFINITY, circular: length }[mode];
   if (before > most || after > most) {
-    throw new ShapeError(`pad: mode '${mode}' can add at most ${most} elements to axis ${axis} of shape ${showShape(x.shape)}, not ${before} and ${after}`);
+    throw new ShapeError(
+      `pad: mode '${mode}' can add at most ${most} elements to axis ${axis} of shape ${showShape(x.shape)}, not ${before} and ${after}`,
+    );
   }
   const source = {
     reflect: (i: number) => (i < 0 ? -i : i >= length ? 2 * (length - 1) - i : i),
     replicate: (i: number) => Math.min(Math.max(i, 0), length - 1),
     circular: (i: number) => (i + length) % length,
   }[mode];
-  return indexSelect(x, axis, Array.from({ length: before + length + after }, (_, i) => source(i - before)));
+  return indexSelect(
+    x,
+    axis,
+    Array.from({ length: before + length + after }, (_, i) => source(i - before)),
+  );
 }

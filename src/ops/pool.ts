@@ -90,20 +90,35 @@ interface Windows extends PoolAttrs {
 function windowsOf(operation: string, rank: number, x: Tensor, kernelSize: PerAxis, options: MaxPoolOptions): Windows {
   checkTensor(operation, 'x', x);
   if (x.rank !== rank + 2) {
-    throw new ShapeError(`${operation}: x must be [N, C, ${['L', 'H, W', 'D, H, W'][rank - 1]}], but is ${showShape(x.shape)}`);
+    throw new ShapeError(
+      `${operation}: x must be [N, C, ${['L', 'H, W', 'D, H, W'][rank - 1]}], but is ${showShape(x.shape)}`,
+    );
   }
   const kernel = perAxis(operation, 'kernelSize', kernelSize, rank, 1);
   const stride = perAxis(operation, 'stride', options.stride ?? kernel, rank, 1);
   const before = perAxis(operation, 'padding', options.padding ?? 0, rank, 0);
   const dilation = perAxis(operation, 'dilation', options.dilation ?? 1, rank, 1);
   const ceil = options.ceilMode ?? false;
-  if (typeof ceil !== 'boolean') throw new OptionError(`${operation}: ceilMode must be true or false, but is ${String(ceil)}`);
+  if (typeof ceil !== 'boolean')
+    throw new OptionError(`${operation}: ceilMode must be true or false, but is ${String(ceil)}`);
   const size = spatial(x.shape, rank);
   const counts = size.map((length, axis) => {
     if (2 * before[axis]! > kernel[axis]!) {
-      throw new OptionError(`${operation}: padding ${before[axis]} must be at most half the kernel's size ${kernel[axis]}`);
+      throw new OptionError(
+        `${operation}: padding ${before[axis]} must be at most half the kernel's size ${kernel[axis]}`,
+      );
     }
-    return windowCount(operation, length, kernel[axis]!, stride[axis]!, before[axis]!, dilation[axis]!, ceil, axis, x.shape);
+    return windowCount(
+      operation,
+      length,
+      kernel[axis]!,
+      stride[axis]!,
+      before[axis]!,
+      dilation[axis]!,
+      ceil,
+      axis,
+      x.shape,
+    );
   });
   return { geometry: { kernel, stride, dilation, before }, size, counts, shape: [...x.shape.slice(0, 2), ...counts] };
 }
@@ -198,11 +213,17 @@ function avgPool(operation: string, rank: number, x: Tensor, kernelSize: PerAxis
     for (let i = 0; i < count; i++) {
       const start = i * stride[axis]! - before[axis]!;
       const stop = Math.min(start + kernel[axis]!, size[axis]! + (countIncludePad ? before[axis]! : 0));
-      lengths[i] = (countIncludePad ? stop - start : Math.min(stop, size[axis]!) - Math.max(start, 0));
+      lengths[i] = countIncludePad ? stop - start : Math.min(stop, size[axis]!) - Math.max(start, 0);
     }
-    return reshape(fromStorage(lengths, [count]), counts.map((_, a) => (a === axis ? count : 1)));
+    return reshape(
+      fromStorage(lengths, [count]),
+      counts.map((_, a) => (a === axis ? count : 1)),
+    );
   });
-  return div(sums, divisors.reduce((a, b) => mul(a, b)));
+  return div(
+    sums,
+    divisors.reduce((a, b) => mul(a, b)),
+  );
 }
 
 /** The mean of each window: x [N, C, L] → [N, C, P]. */

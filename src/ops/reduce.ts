@@ -35,7 +35,11 @@ function mergeAxes(operation: string, x: Tensor, axes: Axes): { merged: Tensor; 
   const rest = x.shape.map((_, axis) => axis).filter((axis) => !reduced.includes(axis));
   const shape = rest.map((axis) => x.shape[axis]!);
   const count = sizeOf(reduced.map((axis) => x.shape[axis]!));
-  return { merged: reshape(permute(x, [...rest, ...reduced]), [...shape, count]), shape, kept: keptShape(x.shape, reduced) };
+  return {
+    merged: reshape(permute(x, [...rest, ...reduced]), [...shape, count]),
+    shape,
+    kept: keptShape(x.shape, reduced),
+  };
 }
 
 function positions(operation: string, name: 'argMax' | 'argMin', merged: Tensor, x: Tensor): Tensor {
@@ -91,7 +95,12 @@ export function mean(x: Tensor, axes?: Axes, keepDims: boolean = false): Tensor 
 }
 
 /** The variance over `axes` (default all): the squared deviations from the mean, divided by n - `correction` (default 1). */
-export function variance(x: Tensor, axes?: Axes, keepDims: boolean = false, options: { correction?: number } = {}): Tensor {
+export function variance(
+  x: Tensor,
+  axes?: Axes,
+  keepDims: boolean = false,
+  options: { correction?: number } = {},
+): Tensor {
   checkTensor('variance', 'x', x);
   checkKeys('variance', options, ['correction']);
   const { correction = 1 } = options;
@@ -138,7 +147,14 @@ function joinFirst(first: Tensor, pairs: Tensor, axis: number): Tensor {
   const keep = pairs.shape[axis]! - 1;
   const zeros = pairs.shape.map(() => 0);
   const rest = narrow(pairs, axis, 1, keep);
-  return add(embed(first, zeros, pairs.shape), embed(rest, zeros.map((zero, a) => (a === axis ? 1 : zero)), pairs.shape));
+  return add(
+    embed(first, zeros, pairs.shape),
+    embed(
+      rest,
+      zeros.map((zero, a) => (a === axis ? 1 : zero)),
+      pairs.shape,
+    ),
+  );
 }
 
 /** log Σ exp(x) over `axes` (default all), shifted by the largest element so that nothing overflows. */

@@ -55,7 +55,8 @@ export function flatten(x: Tensor, startAxis: number = 0, endAxis: number = -1):
   if (x.rank === 0) return reshape(x, [1]);
   const start = checkAxis('flatten', startAxis, x.rank);
   const end = checkAxis('flatten', endAxis, x.rank);
-  if (end < start) throw new IndexError(`flatten: startAxis ${startAxis} lies behind endAxis ${endAxis} (rank ${x.rank})`);
+  if (end < start)
+    throw new IndexError(`flatten: startAxis ${startAxis} lies behind endAxis ${endAxis} (rank ${x.rank})`);
   const merged = x.shape.slice(start, end + 1).reduce((size, length) => size * length, 1);
   return reshape(x, [...x.shape.slice(0, start), merged, ...x.shape.slice(end + 1)]);
 }
@@ -64,7 +65,10 @@ export function flatten(x: Tensor, startAxis: number = 0, endAxis: number = -1):
 export function squeeze(x: Tensor, axes?: Axes): Tensor {
   checkTensor('squeeze', 'x', x);
   const chosen = checkAxes('squeeze', axes, x.rank);
-  return reshape(x, x.shape.filter((length, axis) => length !== 1 || !chosen.includes(axis)));
+  return reshape(
+    x,
+    x.shape.filter((length, axis) => length !== 1 || !chosen.includes(axis)),
+  );
 }
 
 /** With a new axis of size 1 at `axis`. */
@@ -82,7 +86,11 @@ const permuteOp: ViewOp<readonly number[]> = {
     strides: axes.map((axis) => x.strides[axis]!),
     offset: x.offset,
   }),
-  vjp: (g, c) => permute(g, c.attrs.map((_, axis) => c.attrs.indexOf(axis))),
+  vjp: (g, c) =>
+    permute(
+      g,
+      c.attrs.map((_, axis) => c.attrs.indexOf(axis)),
+    ),
 };
 
 /** The axes in another order. */
@@ -151,7 +159,10 @@ export function slice(x: Tensor, ...specs: SliceSpec[]): Tensor {
   const ranges = x.shape.map((length, axis) => rangeOf(specs[axis] ?? null, axis, x.shape, length));
   const part = apply(sliceOp, [x], ranges);
   if (!specs.some((spec) => typeof spec === 'number')) return part;
-  return reshape(part, part.shape.filter((_, axis) => typeof specs[axis] !== 'number'));
+  return reshape(
+    part,
+    part.shape.filter((_, axis) => typeof specs[axis] !== 'number'),
+  );
 }
 
 function rangeOf(spec: SliceSpec, axis: number, shape: Shape, length: number): Range {
@@ -163,8 +174,14 @@ function rangeOf(spec: SliceSpec, axis: number, shape: Shape, length: number): R
     return { start: spec < 0 ? spec + length : spec, step: 1, count: 1 };
   }
   const parts = Array.isArray(spec) ? (spec as readonly unknown[]) : [undefined, undefined, Number.NaN];
-  if (parts.length > 3 || !parts.every((part) => part === null || part === undefined || Number.isInteger(part)) || parts[2] === 0) {
-    throw new IndexError(`slice: axis ${axis} needs an index, null or [start, stop, step] of whole numbers, step not 0; got ${show(spec)}`);
+  if (
+    parts.length > 3 ||
+    !parts.every((part) => part === null || part === undefined || Number.isInteger(part)) ||
+    parts[2] === 0
+  ) {
+    throw new IndexError(
+      `slice: axis ${axis} needs an index, null or [start, stop, step] of whole numbers, step not 0; got ${show(spec)}`,
+    );
   }
   const step = (parts[2] as number | null | undefined) ?? 1;
   // As Python: negative positions count from the end, and positions beyond an end mean that end.
@@ -185,9 +202,15 @@ export function narrow(x: Tensor, axis: number, start: number, length: number): 
   const at = checkAxis('narrow', axis, x.rank);
   const from = start < 0 ? start + x.shape[at]! : start;
   if (!Number.isInteger(from) || !Number.isInteger(length) || from < 0 || length < 0 || from + length > x.shape[at]!) {
-    throw new IndexError(`narrow: ${length} elements from ${start} do not lie within axis ${axis} of shape ${showShape(x.shape)}`);
+    throw new IndexError(
+      `narrow: ${length} elements from ${start} do not lie within axis ${axis} of shape ${showShape(x.shape)}`,
+    );
   }
-  return apply(sliceOp, [x], x.shape.map((count, a) => (a === at ? { start: from, step: 1, count: length } : { start: 0, step: 1, count })));
+  return apply(
+    sliceOp,
+    [x],
+    x.shape.map((count, a) => (a === at ? { start: from, step: 1, count: length } : { start: 0, step: 1, count })),
+  );
 }
 
 /** One index of `axis`, which goes. */

@@ -57,7 +57,9 @@ export function resolvePadding(
     const valid = (pair: unknown): boolean =>
       Array.isArray(pair) && pair.length === 2 && pair.every((side) => Number.isSafeInteger(side) && side >= 0);
     if (pairs.length !== rank || !pairs.every(valid)) {
-      throw new OptionError(`${operation}: padding must list [before, after] for ${rank} axes, but is ${show(padding)}`);
+      throw new OptionError(
+        `${operation}: padding must list [before, after] for ${rank} axes, but is ${show(padding)}`,
+      );
     }
     return { before: pairs.map((pair) => pair[0]!), after: pairs.map((pair) => pair[1]!) };
   }

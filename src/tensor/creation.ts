@@ -41,8 +41,10 @@ export function tensor(data: NumberArray, shape: Shape, options?: TensorOptions)
 export function tensor(data: TensorData, second: Shape | TensorOptions = {}, third: TensorOptions = {}): Tensor {
   const [shape, options] = Array.isArray(second) ? [second as Shape, third] : [undefined, second as TensorOptions];
   checkKeys('tensor', options, ['dtype', 'requiresGrad']);
-  if (data instanceof Tensor) return Tensor.from(data.toTypedArray(), shape ?? data.shape, { dtype: data.dtype, ...options });
-  if (ArrayBuffer.isView(data)) return Tensor.from(data as NumberArray, shape ?? [(data as NumberArray).length], options);
+  if (data instanceof Tensor)
+    return Tensor.from(data.toTypedArray(), shape ?? data.shape, { dtype: data.dtype, ...options });
+  if (ArrayBuffer.isView(data))
+    return Tensor.from(data as NumberArray, shape ?? [(data as NumberArray).length], options);
   const found: number[] = [];
   for (let level: unknown = data; Array.isArray(level); level = level[0]) found.push(level.length);
   const values = allocate(checkDType('tensor', options.dtype ?? 'float32'), sizeOf(found));
@@ -80,7 +82,12 @@ export function full(shape: number | Shape, value: number, options: TensorOption
  * arange(1, 2, 0.5).toArray(); // → [1, 1.5]
  * ```
  */
-export function arange(...args: [stop: number, options?: TensorOptions] | [start: number, stop: number, options?: TensorOptions] | [start: number, stop: number, step: number, options?: TensorOptions]): Tensor {
+export function arange(
+  ...args:
+    | [stop: number, options?: TensorOptions]
+    | [start: number, stop: number, options?: TensorOptions]
+    | [start: number, stop: number, step: number, options?: TensorOptions]
+): Tensor {
   const numbers = args.filter((arg): arg is number => typeof arg === 'number');
   const options = args.find((arg): arg is TensorOptions => typeof arg === 'object') ?? {};
   const [start, stop, step] = numbers.length === 1 ? [0, numbers[0]!, 1] : [numbers[0]!, numbers[1]!, numbers[2] ?? 1];

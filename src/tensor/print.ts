@@ -71,7 +71,8 @@ function numberFormat(values: readonly number[], single: boolean, scalar: boolea
   const finite = values.filter(Number.isFinite);
   const sizes = finite.map(Math.abs).filter((size) => size > 0);
   const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
-  const scientific = sizes.length > 0 && (scalar ? least < 1e-4 || most >= 1e16 : most >= 1e8 || least < 1e-4 || most / least > 1000);
+  const scientific =
+    sizes.length > 0 && (scalar ? least < 1e-4 || most >= 1e16 : most >= 1e8 || least < 1e-4 || most / least > 1000);
   // A scalar shows all its digits, as NumPy's scalars do.
   const digits = scalar ? 17 : precision;
   const texts = finite.map((value) => shortest(value, single, scientific, digits));
@@ -82,7 +83,8 @@ function numberFormat(values: readonly number[], single: boolean, scalar: boolea
     if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
     const [mantissa, exponent] = shortest(value, single, scientific, digits).split('e') as [string, string?];
     const [whole, fraction = ''] = mantissa.split('.') as [string, string?];
-    if (exponent === undefined) return scalar ? `${whole}.${fraction || '0'}` : `${whole}.${fraction.padEnd(right, ' ')}`;
+    if (exponent === undefined)
+      return scalar ? `${whole}.${fraction || '0'}` : `${whole}.${fraction.padEnd(right, ' ')}`;
     const point = scalar && fraction === '' ? '' : '.';
     const power = exponent.replace(/[+-]/, '').padStart(2, '0');
     return `${whole}${point}${fraction.padEnd(right, '0')}e${exponent.startsWith('-') ? '-' : '+'}${power}`;

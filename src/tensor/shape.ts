@@ -83,7 +83,8 @@ export function checkAxes(
 ): number[] {
   if (axes === undefined || axes === null) return Array.from({ length: rank }, (_, axis) => axis);
   const given = typeof axes === 'number' ? [axes] : axes;
-  if (!Array.isArray(given)) throw new IndexError(`${operation}: axes must be a number or a list of numbers, but are ${show(axes)}`);
+  if (!Array.isArray(given))
+    throw new IndexError(`${operation}: axes must be a number or a list of numbers, but are ${show(axes)}`);
   const found = given.map((axis) => checkAxis(operation, axis, rank)).sort((a, b) => a - b);
   if (new Set(found).size !== found.length) {
     throw new IndexError(`${operation}: axes [${given.join(', ')}] name an axis twice (rank ${rank})`);

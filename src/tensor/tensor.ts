@@ -132,7 +132,9 @@ export class Tensor extends TensorBase {
 
   set requiresGrad(value: boolean) {
     if (this.node !== null && !value) {
-      throw new GradError(`requiresGrad: this tensor is a result of ${this.node.name}; detach() gives one without gradient`);
+      throw new GradError(
+        `requiresGrad: this tensor is a result of ${this.node.name}; detach() gives one without gradient`,
+      );
     }
     this.#requiresGrad = value;
   }
@@ -144,194 +146,377 @@ export class Tensor extends TensorBase {
 
   // Gradients
   /** Adds the gradient of this tensor to `grad` of every leaf it was computed from. `gradient` is needed unless this is one number. */
-  backward(gradient?: Tensor, options?: BackwardOptions): void { return bound.backward(this, gradient, options); }
+  backward(gradient?: Tensor, options?: BackwardOptions): void {
+    bound.backward(this, gradient, options);
+  }
   /** The same values, cut off from the graph; shares memory. */
-  detach(): Tensor { return bound.detach(this); }
+  detach(): Tensor {
+    return bound.detach(this);
+  }
   /** Overwrites the elements in place with those of `value` (broadcast to this shape). */
-  assign(value: Operand): this { bound.assign(this, value); return this; }
+  assign(value: Operand): this {
+    bound.assign(this, value);
+    return this;
+  }
 
   // Views and copies
   /** The same elements in another shape (-1 for at most one size); a view unless only a copy will do. */
-  reshape(shape: number | readonly number[]): Tensor { return bound.reshape(this, shape); }
+  reshape(shape: number | readonly number[]): Tensor {
+    return bound.reshape(this, shape);
+  }
   /** As `reshape`, but throws where a copy would be needed. */
-  view(shape: number | readonly number[]): Tensor { return bound.view(this, shape); }
+  view(shape: number | readonly number[]): Tensor {
+    return bound.view(this, shape);
+  }
   /** The axes in another order. */
-  permute(axes: readonly number[]): Tensor { return bound.permute(this, axes); }
+  permute(axes: readonly number[]): Tensor {
+    return bound.permute(this, axes);
+  }
   /** Two axes exchanged; without arguments the last two. */
-  transpose(a?: number, b?: number): Tensor { return bound.transpose(this, a, b); }
+  transpose(a?: number, b?: number): Tensor {
+    return bound.transpose(this, a, b);
+  }
   /** Part of each axis, as in Python. */
-  slice(...specs: SliceSpec[]): Tensor { return bound.slice(this, ...specs); }
+  slice(...specs: SliceSpec[]): Tensor {
+    return bound.slice(this, ...specs);
+  }
   /** `length` elements of `axis` from `start`. */
-  narrow(axis: number, start: number, length: number): Tensor { return bound.narrow(this, axis, start, length); }
+  narrow(axis: number, start: number, length: number): Tensor {
+    return bound.narrow(this, axis, start, length);
+  }
   /** One index of `axis`, which goes. */
-  select(axis: number, index: number): Tensor { return bound.select(this, axis, index); }
+  select(axis: number, index: number): Tensor {
+    return bound.select(this, axis, index);
+  }
   /** The given axes reversed. */
-  flip(axes?: Axes): Tensor { return bound.flip(this, axes); }
+  flip(axes?: Axes): Tensor {
+    return bound.flip(this, axes);
+  }
   /** Axes of size 1 repeated without a copy; -1 keeps a size. */
-  expand(shape: readonly number[]): Tensor { return bound.expand(this, shape); }
+  expand(shape: readonly number[]): Tensor {
+    return bound.expand(this, shape);
+  }
   /** Without axes of size 1: all of them, or the given ones. */
-  squeeze(axes?: Axes): Tensor { return bound.squeeze(this, axes); }
+  squeeze(axes?: Axes): Tensor {
+    return bound.squeeze(this, axes);
+  }
   /** With a new axis of size 1 at `axis`. */
-  unsqueeze(axis: number): Tensor { return bound.unsqueeze(this, axis); }
+  unsqueeze(axis: number): Tensor {
+    return bound.unsqueeze(this, axis);
+  }
   /** The axes from `startAxis` to `endAxis` as one. */
-  flatten(startAxis?: number, endAxis?: number): Tensor { return bound.flatten(this, startAxis, endAxis); }
+  flatten(startAxis?: number, endAxis?: number): Tensor {
+    return bound.flatten(this, startAxis, endAxis);
+  }
   /** Windows of `size` along `axis`, `step` apart, as a new last axis. */
-  unfold(axis: number, size: number, step: number): Tensor { return bound.unfold(this, axis, size, step); }
+  unfold(axis: number, size: number, step: number): Tensor {
+    return bound.unfold(this, axis, size, step);
+  }
   /** This tensor if it is dense, else a dense copy. */
-  contiguous(): Tensor { return bound.contiguous(this); }
+  contiguous(): Tensor {
+    return bound.contiguous(this);
+  }
   /** A dense copy. */
-  clone(): Tensor { return bound.clone(this); }
+  clone(): Tensor {
+    return bound.clone(this);
+  }
   /** The values in another dtype; this tensor if it has it. */
-  to(dtype: DType): Tensor { return bound.to(this, dtype); }
+  to(dtype: DType): Tensor {
+    return bound.to(this, dtype);
+  }
 
   // Arithmetic, with broadcasting
   /** x + y. */
-  add(y: Operand): Tensor { return bound.add(this, y); }
+  add(y: Operand): Tensor {
+    return bound.add(this, y);
+  }
   /** x - y. */
-  sub(y: Operand): Tensor { return bound.sub(this, y); }
+  sub(y: Operand): Tensor {
+    return bound.sub(this, y);
+  }
   /** x · y, element by element. */
-  mul(y: Operand): Tensor { return bound.mul(this, y); }
+  mul(y: Operand): Tensor {
+    return bound.mul(this, y);
+  }
   /** x / y. */
-  div(y: Operand): Tensor { return bound.div(this, y); }
+  div(y: Operand): Tensor {
+    return bound.div(this, y);
+  }
   /** x to the power y. */
-  pow(y: Operand): Tensor { return bound.pow(this, y); }
+  pow(y: Operand): Tensor {
+    return bound.pow(this, y);
+  }
   /** The larger of x and y. */
-  maximum(y: Operand): Tensor { return bound.maximum(this, y); }
+  maximum(y: Operand): Tensor {
+    return bound.maximum(this, y);
+  }
   /** The smaller of x and y. */
-  minimum(y: Operand): Tensor { return bound.minimum(this, y); }
+  minimum(y: Operand): Tensor {
+    return bound.minimum(this, y);
+  }
   /** 1 where x = y, else 0. */
-  eq(y: Operand): Tensor { return bound.eq(this, y); }
+  eq(y: Operand): Tensor {
+    return bound.eq(this, y);
+  }
   /** 1 where x ≠ y, else 0. */
-  ne(y: Operand): Tensor { return bound.ne(this, y); }
+  ne(y: Operand): Tensor {
+    return bound.ne(this, y);
+  }
   /** 1 where x < y, else 0. */
-  lt(y: Operand): Tensor { return bound.lt(this, y); }
+  lt(y: Operand): Tensor {
+    return bound.lt(this, y);
+  }
   /** 1 where x ≤ y, else 0. */
-  le(y: Operand): Tensor { return bound.le(this, y); }
+  le(y: Operand): Tensor {
+    return bound.le(this, y);
+  }
   /** 1 where x > y, else 0. */
-  gt(y: Operand): Tensor { return bound.gt(this, y); }
+  gt(y: Operand): Tensor {
+    return bound.gt(this, y);
+  }
   /** 1 where x ≥ y, else 0. */
-  ge(y: Operand): Tensor { return bound.ge(this, y); }
+  ge(y: Operand): Tensor {
+    return bound.ge(this, y);
+  }
   /** The matrix product. */
-  matmul(y: Tensor): Tensor { return bound.matmul(this, y); }
+  matmul(y: Tensor): Tensor {
+    return bound.matmul(this, y);
+  }
 
   // Functions of each element
   /** -x. */
-  neg(): Tensor { return bound.neg(this); }
+  neg(): Tensor {
+    return bound.neg(this);
+  }
   /** |x|. */
-  abs(): Tensor { return bound.abs(this); }
+  abs(): Tensor {
+    return bound.abs(this);
+  }
   /** e to the power x. */
-  exp(): Tensor { return bound.exp(this); }
+  exp(): Tensor {
+    return bound.exp(this);
+  }
   /** The natural logarithm. */
-  log(): Tensor { return bound.log(this); }
+  log(): Tensor {
+    return bound.log(this);
+  }
   /** log(1 + x), exact for small x. */
-  log1p(): Tensor { return bound.log1p(this); }
+  log1p(): Tensor {
+    return bound.log1p(this);
+  }
   /** exp(x) - 1, exact for small x. */
-  expm1(): Tensor { return bound.expm1(this); }
+  expm1(): Tensor {
+    return bound.expm1(this);
+  }
   /** The square root. */
-  sqrt(): Tensor { return bound.sqrt(this); }
+  sqrt(): Tensor {
+    return bound.sqrt(this);
+  }
   /** 1 / √x. */
-  rsqrt(): Tensor { return bound.rsqrt(this); }
+  rsqrt(): Tensor {
+    return bound.rsqrt(this);
+  }
   /** 1 / x. */
-  reciprocal(): Tensor { return bound.reciprocal(this); }
+  reciprocal(): Tensor {
+    return bound.reciprocal(this);
+  }
   /** x². */
-  square(): Tensor { return bound.square(this); }
+  square(): Tensor {
+    return bound.square(this);
+  }
   /** The sine; x in radians. */
-  sin(): Tensor { return bound.sin(this); }
+  sin(): Tensor {
+    return bound.sin(this);
+  }
   /** The cosine; x in radians. */
-  cos(): Tensor { return bound.cos(this); }
+  cos(): Tensor {
+    return bound.cos(this);
+  }
   /** The hyperbolic tangent. */
-  tanh(): Tensor { return bound.tanh(this); }
+  tanh(): Tensor {
+    return bound.tanh(this);
+  }
   /** The error function. */
-  erf(): Tensor { return bound.erf(this); }
+  erf(): Tensor {
+    return bound.erf(this);
+  }
   /** -1, 0 or 1. */
-  sign(): Tensor { return bound.sign(this); }
+  sign(): Tensor {
+    return bound.sign(this);
+  }
   /** The largest whole number ≤ x. */
-  floor(): Tensor { return bound.floor(this); }
+  floor(): Tensor {
+    return bound.floor(this);
+  }
   /** The smallest whole number ≥ x. */
-  ceil(): Tensor { return bound.ceil(this); }
+  ceil(): Tensor {
+    return bound.ceil(this);
+  }
   /** The nearest whole number; halves go to the even one. */
-  round(): Tensor { return bound.round(this); }
+  round(): Tensor {
+    return bound.round(this);
+  }
   /** x limited to [min, max]; either may be left out with null. */
-  clamp(min?: Operand | null, max?: Operand | null): Tensor { return bound.clamp(this, min, max); }
+  clamp(min?: Operand | null, max?: Operand | null): Tensor {
+    return bound.clamp(this, min, max);
+  }
   /** max(x, 0). */
-  relu(): Tensor { return bound.relu(this); }
+  relu(): Tensor {
+    return bound.relu(this);
+  }
   /** x where positive, `negativeSlope` · x elsewhere. Default slope 0.01. */
-  leakyRelu(options?: { negativeSlope?: number }): Tensor { return bound.leakyRelu(this, options); }
+  leakyRelu(options?: { negativeSlope?: number }): Tensor {
+    return bound.leakyRelu(this, options);
+  }
   /** x where positive, `alpha` · (exp(x) - 1) elsewhere. Default alpha 1. */
-  elu(options?: { alpha?: number }): Tensor { return bound.elu(this, options); }
+  elu(options?: { alpha?: number }): Tensor {
+    return bound.elu(this, options);
+  }
   /** x · Φ(x), exactly or by the tanh approximation. */
-  gelu(options?: { approximate?: 'none' | 'tanh' }): Tensor { return bound.gelu(this, options); }
+  gelu(options?: { approximate?: 'none' | 'tanh' }): Tensor {
+    return bound.gelu(this, options);
+  }
   /** 1 / (1 + exp(-x)). */
-  sigmoid(): Tensor { return bound.sigmoid(this); }
+  sigmoid(): Tensor {
+    return bound.sigmoid(this);
+  }
   /** log(1 + exp(x)), smoothly max(x, 0). */
-  softplus(options?: { beta?: number; threshold?: number }): Tensor { return bound.softplus(this, options); }
+  softplus(options?: { beta?: number; threshold?: number }): Tensor {
+    return bound.softplus(this, options);
+  }
   /** x · sigmoid(x). */
-  silu(): Tensor { return bound.silu(this); }
+  silu(): Tensor {
+    return bound.silu(this);
+  }
   /** x · clamp(x + 3, 0, 6) / 6. */
-  hardswish(): Tensor { return bound.hardswish(this); }
+  hardswish(): Tensor {
+    return bound.hardswish(this);
+  }
   /** exp(x) divided by its sum along `axis`. */
-  softmax(axis: number): Tensor { return bound.softmax(this, axis); }
+  softmax(axis: number): Tensor {
+    return bound.softmax(this, axis);
+  }
   /** The logarithm of `softmax`, exact for large logits. */
-  logSoftmax(axis: number): Tensor { return bound.logSoftmax(this, axis); }
+  logSoftmax(axis: number): Tensor {
+    return bound.logSoftmax(this, axis);
+  }
 
   /** Each element set to 0 with probability p (default 0.5), the others divided by 1 - p. */
-  dropout(options?: DropoutOptions): Tensor { return bound.dropout(this, options); }
+  dropout(options?: DropoutOptions): Tensor {
+    return bound.dropout(this, options);
+  }
   /** 1 where x is NaN, else 0. */
-  isNaN(): Tensor { return bound.isNaN(this); }
+  isNaN(): Tensor {
+    return bound.isNaN(this);
+  }
 
   // Reductions
   /** The sum over `axes`. */
-  sum(axes?: Axes, keepDims?: boolean): Tensor { return bound.sum(this, axes, keepDims); }
+  sum(axes?: Axes, keepDims?: boolean): Tensor {
+    return bound.sum(this, axes, keepDims);
+  }
   /** The mean over `axes`. */
-  mean(axes?: Axes, keepDims?: boolean): Tensor { return bound.mean(this, axes, keepDims); }
+  mean(axes?: Axes, keepDims?: boolean): Tensor {
+    return bound.mean(this, axes, keepDims);
+  }
   /** The product over `axes`. */
-  prod(axes?: Axes, keepDims?: boolean): Tensor { return bound.prod(this, axes, keepDims); }
+  prod(axes?: Axes, keepDims?: boolean): Tensor {
+    return bound.prod(this, axes, keepDims);
+  }
   /** The largest element over `axes`; its gradient goes to the first one. */
-  max(axes?: Axes, keepDims?: boolean): Tensor { return bound.max(this, axes, keepDims); }
+  max(axes?: Axes, keepDims?: boolean): Tensor {
+    return bound.max(this, axes, keepDims);
+  }
   /** The smallest element over `axes`; its gradient goes to the first one. */
-  min(axes?: Axes, keepDims?: boolean): Tensor { return bound.min(this, axes, keepDims); }
+  min(axes?: Axes, keepDims?: boolean): Tensor {
+    return bound.min(this, axes, keepDims);
+  }
   /** The variance over `axes`, divided by n - `correction` (default 1). */
-  variance(axes?: Axes, keepDims?: boolean, options?: { correction?: number }): Tensor { return bound.variance(this, axes, keepDims, options); }
+  variance(axes?: Axes, keepDims?: boolean, options?: { correction?: number }): Tensor {
+    return bound.variance(this, axes, keepDims, options);
+  }
   /** The square root of the variance. */
-  std(axes?: Axes, keepDims?: boolean, options?: { correction?: number }): Tensor { return bound.std(this, axes, keepDims, options); }
+  std(axes?: Axes, keepDims?: boolean, options?: { correction?: number }): Tensor {
+    return bound.std(this, axes, keepDims, options);
+  }
   /** log Σ exp(x), without overflow. */
-  logSumExp(axes?: Axes, keepDims?: boolean): Tensor { return bound.logSumExp(this, axes, keepDims); }
+  logSumExp(axes?: Axes, keepDims?: boolean): Tensor {
+    return bound.logSumExp(this, axes, keepDims);
+  }
   /** The index of the first largest element; over all axes the index into the flattened tensor. */
-  argMax(axis?: Axes, keepDims?: boolean): Tensor { return bound.argMax(this, axis, keepDims); }
+  argMax(axis?: Axes, keepDims?: boolean): Tensor {
+    return bound.argMax(this, axis, keepDims);
+  }
   /** The index of the first smallest element. */
-  argMin(axis?: Axes, keepDims?: boolean): Tensor { return bound.argMin(this, axis, keepDims); }
+  argMin(axis?: Axes, keepDims?: boolean): Tensor {
+    return bound.argMin(this, axis, keepDims);
+  }
   /** 1 if any element is not 0. */
-  any(axes?: Axes, keepDims?: boolean): Tensor { return bound.any(this, axes, keepDims); }
+  any(axes?: Axes, keepDims?: boolean): Tensor {
+    return bound.any(this, axes, keepDims);
+  }
   /** 1 if no element is 0. */
-  all(axes?: Axes, keepDims?: boolean): Tensor { return bound.all(this, axes, keepDims); }
+  all(axes?: Axes, keepDims?: boolean): Tensor {
+    return bound.all(this, axes, keepDims);
+  }
   /** The p-norm over `axes` (default p 2; Infinity gives the largest magnitude). */
-  norm(axes?: Axes, keepDims?: boolean, options?: { p?: number }): Tensor { return bound.norm(this, axes, keepDims, options); }
+  norm(axes?: Axes, keepDims?: boolean, options?: { p?: number }): Tensor {
+    return bound.norm(this, axes, keepDims, options);
+  }
 
   // Indexing and rearrangement
   /** The running sum along `axis`. */
-  cumsum(axis: number): Tensor { return bound.cumsum(this, axis); }
+  cumsum(axis: number): Tensor {
+    return bound.cumsum(this, axis);
+  }
   /** y[…, i, …] = x[…, index[…, i, …], …] along `axis`. */
-  gather(axis: number, index: Indices): Tensor { return bound.gather(this, axis, index); }
+  gather(axis: number, index: Indices): Tensor {
+    return bound.gather(this, axis, index);
+  }
   /** The entries of `axis` that `index` lists. */
-  indexSelect(axis: number, index: Indices): Tensor { return bound.indexSelect(this, axis, index); }
+  indexSelect(axis: number, index: Indices): Tensor {
+    return bound.indexSelect(this, axis, index);
+  }
   /** x with `src` added at the positions of `index` along `axis`. */
-  scatterAdd(axis: number, index: Indices, src: Tensor): Tensor { return bound.scatterAdd(this, axis, index, src); }
+  scatterAdd(axis: number, index: Indices, src: Tensor): Tensor {
+    return bound.scatterAdd(this, axis, index, src);
+  }
   /** Elements added around (or, negative, cropped from) the last axes. */
-  pad(pads: Pads, options?: PadOptions): Tensor { return bound.pad(this, pads, options); }
+  pad(pads: Pads, options?: PadOptions): Tensor {
+    return bound.pad(this, pads, options);
+  }
   /** Parts of `axis`: of one size, or of listed sizes. */
-  split(sizes: number | readonly number[], axis?: number): Tensor[] { return bound.split(this, sizes, axis); }
+  split(sizes: number | readonly number[], axis?: number): Tensor[] {
+    return bound.split(this, sizes, axis);
+  }
   /** Class labels as rows of zeros with a 1 at the label. */
-  oneHot(classes: number): Tensor { return bound.oneHot(this, classes); }
+  oneHot(classes: number): Tensor {
+    return bound.oneHot(this, classes);
+  }
   /** Elements moved along `axes` by `shifts`, coming back in at the other end. */
-  roll(shifts: number | readonly number[], axes?: Axes): Tensor { return bound.roll(this, shifts, axes); }
+  roll(shifts: number | readonly number[], axes?: Axes): Tensor {
+    return bound.roll(this, shifts, axes);
+  }
   /** The lower triangle of the last two axes, zero above `diagonal`. */
-  tril(diagonal?: number): Tensor { return bound.tril(this, diagonal); }
+  tril(diagonal?: number): Tensor {
+    return bound.tril(this, diagonal);
+  }
   /** The upper triangle of the last two axes, zero below `diagonal`. */
-  triu(diagonal?: number): Tensor { return bound.triu(this, diagonal); }
+  triu(diagonal?: number): Tensor {
+    return bound.triu(this, diagonal);
+  }
 }
 
 /** Whole numbers that index an axis: a list, an integer array, or a tensor. */
-export type Indices = Tensor | readonly number[] | Int32Array | Uint32Array | Uint8Array | Int8Array | Int16Array | Uint16Array;
+export type Indices =
+  | Tensor
+  | readonly number[]
+  | Int32Array
+  | Uint32Array
+  | Uint8Array
+  | Int8Array
+  | Int16Array
+  | Uint16Array;
 
 type OwnKeys = Exclude<keyof Tensor, keyof TensorBase | 'grad' | 'node' | 'requiresGrad' | 'isLeaf'>;
 

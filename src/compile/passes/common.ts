@@ -27,7 +27,11 @@ export function mergeCommonSubexpressions(graph: Graph): Graph {
   const attrsKey = (attrs: unknown): string =>
     JSON.stringify(attrs, (_, entry: unknown) => {
       if (typeof entry === 'number' && !Number.isFinite(entry)) return String(entry);
-      const isPlain = typeof entry !== 'object' || entry === null || Array.isArray(entry) || Object.getPrototypeOf(entry) === Object.prototype;
+      const isPlain =
+        typeof entry !== 'object' ||
+        entry === null ||
+        Array.isArray(entry) ||
+        Object.getPrototypeOf(entry) === Object.prototype;
       return isPlain && typeof entry !== 'function' ? entry : `#${identityOf(entry)}`;
     }) ?? '';
   const first = new Map<string, View>();

@@ -11,7 +11,7 @@
  */
 
 import { denseStrides, isDense, type Shape, sizeOf } from '../../tensor/shape.ts';
-import { type Graph, type GraphNode, isWhole, nameOf, resultsOf, type Value, valuesOf, type View } from '../graph.ts';
+import { type Graph, type GraphNode, isWhole, nameOf, resultsOf, type Value, type View, valuesOf } from '../graph.ts';
 import { through } from './rewrite.ts';
 import { uniformValue } from './simplify.ts';
 
@@ -54,7 +54,11 @@ class PoolingRewriter {
     const { value } = node.target;
     const uses = graph.nodes.filter((use) => use.reads.some((view) => view.value === value));
     const isResult = resultsOf(graph).some((view) => view.value === value);
-    return !isResult && uses.some((use) => nameOf(use) === 'maxPoolIndices') && uses.every((use) => ['maxPoolIndices', 'gather', 'reluGrad'].includes(nameOf(use)));
+    return (
+      !isResult &&
+      uses.some((use) => nameOf(use) === 'maxPoolIndices') &&
+      uses.every((use) => ['maxPoolIndices', 'gather', 'reluGrad'].includes(nameOf(use)))
+    );
   }
 
   #push(node: GraphNode): void {
@@ -64,7 +68,12 @@ class PoolingRewriter {
 
   /** A node like `like` with other reads and a fresh result. */
   #derive(like: GraphNode, reads: readonly View[], shape: Shape): View {
-    const value: Value = { id: this.#next++, source: { kind: 'temporary' }, size: sizeOf(shape), dtype: like.target.value.dtype };
+    const value: Value = {
+      id: this.#next++,
+      source: { kind: 'temporary' },
+      size: sizeOf(shape),
+      dtype: like.target.value.dtype,
+    };
     const target = wholeView(value, shape);
     this.#push({ op: like.op, attrs: like.attrs, reads, target });
     return target;

@@ -4,8 +4,8 @@ import { features } from '../../kernels/wasm/features.ts';
 import type { LoopKernel, LoopTarget, LoopValue } from '../../kernels/wasm/loops.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import { commonShape } from '../fuse.ts';
-import type { Group } from '../group.ts';
 import { type GraphNode, isWhole, nameOf, type Value, type View } from '../graph.ts';
+import type { Group } from '../group.ts';
 import { uniformValue } from '../passes/simplify.ts';
 
 /** A loop's kernel, and the views whose addresses it is called with: what it reads, stores and sums. */
@@ -59,10 +59,19 @@ class LoopBuilder {
   readonly #known = new Map<string, number>();
 
   constructor(group: Group, isNeeded: (value: Value) => boolean) {
-    this.#shape = commonShape(group.nodes.flatMap((node) => [(nameOf(node) === 'sum' ? node.reads[0]! : node.target).shape, ...node.reads.map((v) => v.shape)]))!;
+    this.#shape = commonShape(
+      group.nodes.flatMap((node) => [
+        (nameOf(node) === 'sum' ? node.reads[0]! : node.target).shape,
+        ...node.reads.map((v) => v.shape),
+      ]),
+    )!;
     for (const node of group.nodes) {
       if (nameOf(node) === 'sum') {
-        this.sums.push({ value: this.#read(node.reads[0]!), view: node.target, strides: refine(sumView(node), this.#shape) });
+        this.sums.push({
+          value: this.#read(node.reads[0]!),
+          view: node.target,
+          strides: refine(sumView(node), this.#shape),
+        });
         continue;
       }
       const value = this.#compute(node);
@@ -78,7 +87,9 @@ class LoopBuilder {
   }
 
   #push(value: LoopValue): number {
-    const key = JSON.stringify('value' in value && Object.is(value.value, -0) ? 'minus zero' : 'value' in value ? String(value.value) : value);
+    const key = JSON.stringify(
+      'value' in value && Object.is(value.value, -0) ? 'minus zero' : 'value' in value ? String(value.value) : value,
+    );
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     this.#known.set(key, this.values.length);
@@ -92,7 +103,8 @@ class LoopBuilder {
     if (constant !== null) return this.#push({ name: 'constant', value: constant });
     const strides = refine(view, this.#shape);
     const same = this.reads.findIndex(
-      (other, i) => other.value === view.value && other.offset === view.offset && this.readStrides[i]!.join() === strides.join(),
+      (other, i) =>
+        other.value === view.value && other.offset === view.offset && this.readStrides[i]!.join() === strides.join(),
     );
     if (same >= 0) return this.#push({ name: 'read', read: same });
     this.readStrides.push(strides);
@@ -117,7 +129,11 @@ class LoopBuilder {
 }
 
 /** Axes in an order that suits the sums, and neighbours that all arrays run through as one merged. */
-function arrangeAxes(shape: readonly number[], arrays: readonly (readonly number[])[], sums: readonly (readonly number[])[]): number[][] {
+function arrangeAxes(
+  shape: readonly number[],
+  arrays: readonly (readonly number[])[],
+  sums: readonly (readonly number[])[],
+): number[][] {
   let axes = shape.map((_, axis) => axis).filter((axis) => shape[axis] !== 1);
   const isSummed = (axis: number): boolean => sums[0]![axis] === 0;
   const last = axes.at(-1);
@@ -141,15 +157,27 @@ export function planLoop(group: Group, isNeeded: (value: Value) => boolean): Loo
   const arrays = [...loop.readStrides, ...loop.stores.map((store) => store.strides), ...sumStrides];
   const runs = arrangeAxes(loop.shape, arrays, sumStrides);
   const shape = runs.map((run) => sizeOf(run.map((axis) => loop.shape[axis]!)));
-  const arrange = (strides: readonly number[]): number[] => runs.map((run) => (run.length > 0 ? strides[run.at(-1)!]! : 0));
+  const arrange = (strides: readonly number[]): number[] =>
+    runs.map((run) => (run.length > 0 ? strides[run.at(-1)!]! : 0));
   // A single element: every stride is that of a whole row of one.
   const whole = (strides: number[]): number[] => (shape.length === 1 && shape[0] === 1 ? [1] : strides);
-  const target = ({ value, strides }: { value: number; strides: number[] }): LoopTarget => ({ value, strides: arrange(strides) });
+  const target = ({ value, strides }: { value: number; strides: number[] }): LoopTarget => ({
+    value,
+    strides: arrange(strides),
+  });
   const stores = loop.stores.map((store) => ({ ...target(store), strides: whole(arrange(store.strides)) }));
   const sums = loop.sums.map(target);
   const exact = loop.stores.some((store) => !isWhole(store.view));
   return {
-    kernel: { shape, reads: loop.readStrides.map(arrange), values: loop.values, stores, sums, fma: features().relaxed, exact },
+    kernel: {
+      shape,
+      reads: loop.readStrides.map(arrange),
+      values: loop.values,
+      stores,
+      sums,
+      fma: features().relaxed,
+      exact,
+    },
     reads: loop.reads,
     stores: loop.stores.map((store) => store.view),
     sums: loop.sums.map((sum) => sum.view),

@@ -1,8 +1,8 @@
 /** Elementwise operations, updates in place and sums as one loop. */
 
 import { loopFunctions, loopKey } from '../../kernels/wasm/loops.ts';
-import type { Group } from '../group.ts';
 import { nameOf } from '../graph.ts';
+import type { Group } from '../group.ts';
 import type { LoopPlan } from './loop-plan.ts';
 import type { Step, StepContext } from './step.ts';
 

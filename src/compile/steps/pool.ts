@@ -2,8 +2,8 @@
 
 import { type PoolKernel, poolFunctions, poolKey, unpoolFunctions } from '../../kernels/wasm/pooling.ts';
 import { sizeOf } from '../../tensor/shape.ts';
-import type { Group } from '../group.ts';
 import type { GraphNode } from '../graph.ts';
+import type { Group } from '../group.ts';
 import type { PoolAttrs } from '../patterns.ts';
 import type { Step, StepContext } from './step.ts';
 
@@ -68,7 +68,9 @@ export function unpoolStep(node: GraphNode, pool: GraphNode, context: StepContex
   const [, index, g] = node.reads;
   const [from, at, to] = [context.address(g!), context.address(index!), context.address(node.target)];
   // What no window covers stays zero.
-  const isCovered = kernel.counts.every((count, axis) => count * kernel.stride[axis]! === kernel.size[axis] && kernel.kernel[axis] === kernel.stride[axis]);
+  const isCovered = kernel.counts.every(
+    (count, axis) => count * kernel.stride[axis]! === kernel.size[axis] && kernel.kernel[axis] === kernel.stride[axis],
+  );
   return {
     name: 'spread of a max pool',
     run() {

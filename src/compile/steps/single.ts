@@ -47,7 +47,9 @@ export function runApart(nodes: readonly GraphNode[], context: StepContext): voi
   const made = new Map<Value, FloatArray>();
   const operand = (view: View): Strided => {
     const data = made.get(view.value);
-    return data === undefined ? context.operand(view) : { data, shape: view.shape, strides: view.strides, offset: view.offset };
+    return data === undefined
+      ? context.operand(view)
+      : { data, shape: view.shape, strides: view.strides, offset: view.offset };
   };
   for (const { op, attrs, reads, target } of nodes) {
     const y = allocate(target.value.dtype, target.value.size);
