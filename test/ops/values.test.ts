@@ -7,10 +7,12 @@ import {
   clamp,
   conv1d,
   crossEntropy,
+  cumsum,
   flip,
   gaussianNllLoss,
   grad,
   instanceNorm,
+  narrow,
   nllLoss,
   norm,
   ones,
@@ -115,6 +117,22 @@ describe('reductions', () => {
     expect(slope(of, of64([0, 0]))).toEqual([0, 0]);
   });
 
+  it('the norm of p = 0 counts what is not 0, over the axes asked for', () => {
+    const x = tensor([
+      [0, -2, 3],
+      [0, 0, 5],
+    ]);
+    expect(norm(x, undefined, false, { p: 0 }).item()).toBe(3);
+    expect(norm(x, 1, false, { p: 0 }).toArray()).toEqual([2, 1]);
+    expect(norm(x, 0, true, { p: 0 }).toArray()).toEqual([[0, 1, 2]]);
+  });
+
+  it('the running sum of a scalar is a copy of it', () => {
+    const x = tensor(3);
+    expect(cumsum(x, 0).item()).toBe(3);
+    expect(cumsum(x, 0).storage).not.toBe(x.storage);
+  });
+
   it('the norm of p = 3 is the cube root of the sum of cubes', () => {
     expect(Math.abs(norm(of64([3, -4, 5]), undefined, false, { p: 3 }).item() - 6)).toBeLessThan(1e-14);
   });
@@ -123,6 +141,10 @@ describe('reductions', () => {
 describe('views and windows', () => {
   it('an index counts from the end down to the first element', () => {
     expect([slice(tensor([1, 2, 3]), -3).item(), select(tensor([1, 2, 3]), 0, -3).item()]).toEqual([1, 1]);
+  });
+
+  it('narrow counts a negative start from the end', () => {
+    expect(narrow(tensor([1, 2, 3, 4]), 0, -3, 2).toArray()).toEqual([2, 3]);
   });
 
   it('unfold with windows of nothing has one more of them than elements', () => {
