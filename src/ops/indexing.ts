@@ -35,11 +35,16 @@ const scatterAddOp: ComputeOp<number> = {
   infer: ([x]) => x!,
   compute([x, index, src], axis, out, y) {
     checkIndices('scatterAdd', index!, x!.shape[axis]!, `axis ${axis} of shape ${showShape(x!.shape)}`);
-    kernels().copy(x!, y);
+    if (!isBlank(x!)) kernels().copy(x!, y);
     kernels().scatterAdd(src!, axis, index!, out.shape, y);
   },
   vjp: [(g) => g, null, (g, c) => apply(gatherOp, [g, c.input(1)], c.attrs)],
 };
+
+/** Whether a view is one zero, repeated: what a fresh result holds anyway. */
+function isBlank({ data, offset, shape, strides }: Strided): boolean {
+  return strides.every((stride, axis) => stride === 0 || shape[axis] === 1) && Object.is(data[offset], 0);
+}
 
 /** Every element of `index` is a whole number in [0, length). */
 export function checkIndices(operation: string, index: Strided, length: number, where: string): void {
