@@ -47,12 +47,7 @@ export class Patterns {
 
   /** What a group that begins with `node` is. */
   kindOf(node: GraphNode): Group['kind'] {
-    if (
-      !this.#canFuse ||
-      node.target.value.dtype !== 'float32' ||
-      node.reads.some((view) => view.value.source.kind === 'slot')
-    )
-      return 'single';
+    if (!this.#canFuse || node.target.value.dtype !== 'float32') return 'single';
     const name = nameOf(node);
     const isDenseRead = node.reads.every(isDense);
     if (name === 'conv' || gradientNames.includes(name))

@@ -11,14 +11,12 @@ export function loopStep(plan: LoopPlan, group: Group, context: StepContext): St
   const kernel = context.memory.kernel(loopKey(plan.kernel), () => loopFunctions(plan.kernel));
   const run = kernel.run!;
   const views = [...plan.reads, ...plan.stores, ...plan.sums];
-  const slots = views.flatMap((view, i) => (view.value.source.kind === 'slot' ? [{ view, i }] : []));
-  const args = views.map((view) => (view.value.source.kind === 'slot' ? 0 : context.address(view)));
+  const args = views.map((view) => context.address(view));
   const sums = plan.sumsInMemory ? plan.sums.map((view) => view.value) : [];
   const written = plan.stores.flatMap(({ value }) => (value.source.kind === 'state' ? [value.source.storage] : []));
   return {
     name: `loop of ${group.nodes.map(nameOf).join(', ')}`,
     run() {
-      for (const { view, i } of slots) args[i] = context.address(view);
       for (const value of sums) context.buffer(value).fill(0);
       run(...args);
       for (const storage of written) storage.version++;

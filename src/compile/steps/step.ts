@@ -16,7 +16,7 @@ export interface Step {
 /** The program that a step belongs to. */
 export interface StepContext {
   readonly memory: ProgramMemory;
-  /** The heap address of a view's first element; of a gradient's slot it may change from call to call. */
+  /** The heap address of a view's first element, which stays. */
   address(view: View): number;
   /** The place of an input or temporary. */
   buffer(value: Value): FloatArray;
