@@ -12,6 +12,7 @@ export interface Mutant {
   readonly id: number;
   readonly file: string;
   readonly line: number;
+  readonly column: number;
   readonly operator: Operator;
   readonly before: string;
   readonly after: string;
@@ -26,9 +27,18 @@ export function instrument(file: string, code: string, first: number): { code: s
 
   const plant = (node: ts.Node, operator: Operator, after: string): number => {
     const id = first + mutants.length;
-    const line = source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1;
+    const { line, character } = source.getLineAndCharacterOfPosition(node.getStart(source));
     const atLoad = ts.findAncestor(node, ts.isFunctionLike) === undefined;
-    mutants.push({ id, file, line, operator, before: node.getText(source), after, atLoad });
+    mutants.push({
+      id,
+      file,
+      line: line + 1,
+      column: character + 1,
+      operator,
+      before: node.getText(source),
+      after,
+      atLoad,
+    });
     return id;
   };
 

@@ -45,7 +45,7 @@ export class Judge {
   #traces: readonly Trace[] = [];
   #passing: readonly number[][] = [];
   readonly #killers = new Map<string, number[]>();
-  /** Whether the modules were loaded with a bug switched on. */
+  /** Whether the modules were loaded with a bug switched on, or may hold something that a survivor left. */
   #isTainted = false;
 
   constructor(library: Library, units: Unit[], limits: Limits) {
@@ -90,7 +90,8 @@ export class Judge {
     });
     this.#isTainted = true;
     if (this.#isShifted()) return { id: mutant.id, verdict: 'killed', by: 'loading', asked: 0, of: 0 };
-    return this.#ask(mutant, this.#sameFile(mutant), false);
+    const related = this.#sameFile(mutant);
+    return this.#ask(mutant, related.length > 0 ? related : [...this.#traces.keys()], false);
   }
 
   /** Tests that pass anything in the file of a bug, which works while the file is loaded. */
@@ -118,6 +119,8 @@ export class Judge {
       this.#killers.set(file, [i, ...recent.filter((other) => other !== i)].slice(0, RECENT));
       return { id, verdict: 'killed', by: this.#traces[i]!.name, asked, of: passing.length };
     }
+    // What it has left behind unnoticed must not help the next one.
+    this.#isTainted = true;
     return { id, verdict: 'survived', asked, of: passing.length };
   }
 

@@ -124,8 +124,8 @@ function write(results: readonly Result[]): void {
 /** The results of the last report, for the bugs that are still there. */
 function earlier(mutants: readonly Mutant[]): Result[] {
   const { results } = JSON.parse(readFileSync(values.report, 'utf8')) as { results: Result[] };
-  const keyOf = ({ file, line, operator, before, after }: Mutant): string =>
-    JSON.stringify([file, line, operator, before, after]);
+  const keyOf = ({ file, line, column, operator, before, after }: Mutant): string =>
+    JSON.stringify([file, line, column, operator, before, after]);
   const now = new Map(mutants.map((mutant) => [keyOf(mutant), mutant]));
   return results.flatMap((result) => {
     const mutant = now.get(keyOf(result));

@@ -120,6 +120,23 @@ describe('grad', () => {
     expect(slope(tensor(2)).requiresGrad).toBe(false);
   });
 
+  it('within another grad can be differentiated by what its function closes over', () => {
+    const inner = (x: Tensor): Tensor => grad((y: Tensor) => y.mul(x).mul(x))(tensor(1));
+    expect(grad(inner)(tensor(3)).item()).toBe(6);
+    expect(grad((x: Tensor) => grad(inner)(tensor(3)).mul(x))(tensor(2)).item()).toBe(6);
+  });
+
+  it('can be differentiated where any one argument requires a gradient', () => {
+    const slope = grad((x: Tensor, y: Tensor) => x.mul(x).mul(y));
+    expect(slope(tensor(2), leaf(3).sum()).requiresGrad).toBe(true);
+    expect(slope(leaf(2).sum(), tensor(3)).requiresGrad).toBe(true);
+  });
+
+  it('by what does not matter is a dense tensor of zeros', () => {
+    const found = grad((_: Tensor) => tensor(1))(tensor([1, 2, 3]));
+    expect([found.toArray(), found.strides, found.storage.length]).toEqual([[0, 0, 0], [1], 3]);
+  });
+
   it('is not nested any more after the function threw', () => {
     const failing = grad((): Tensor => {
       throw new Error('no');
@@ -168,10 +185,10 @@ describe('the memory of gradients', () => {
       },
       vjp: (g) => [g.select(0, 0), g.select(0, 1)],
     });
-    whole(a, b).backward(seed);
+    whole(a, b).mul(2).backward(seed);
     expect([a.grad!.toArray(), b.grad!.toArray()]).toEqual([
-      [1, 2],
-      [3, 4],
+      [2, 4],
+      [6, 8],
     ]);
     const storages = [seed, a.grad!, b.grad!, a, b].map((x) => x.storage);
     expect(new Set(storages).size).toBe(5);
