@@ -1,6 +1,6 @@
 /** What a program tells of itself. */
 
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   Adam,
   Conv2d,
@@ -136,29 +136,5 @@ describe('graph', () => {
     expect(dot.match(/label="(mul|add)/g)).toHaveLength(2);
     expect(dot.match(/->/g)!.length).toBeGreaterThanOrEqual(5);
     expect(dot.trimEnd()).toMatch(/\}$/);
-  });
-});
-
-describe('TYPEDGRAD_DEBUG', () => {
-  afterEach(() => {
-    vi.unstubAllEnvs();
-    vi.restoreAllMocks();
-  });
-
-  test.each([
-    ['0', []],
-    ['1', [/traced a function of \(float32\[1\]\) in [\d.]+ ms/]],
-    ['2', [/traced/, /= add\(/]],
-    ['3', [/traced/, /= add\(/, /after removeDeadCode/]],
-    ['4', [/traced/, /= add\(/, /after simplify/, /operations in \d steps/]],
-  ] as const)('%s', (level, expected) => {
-    vi.stubEnv('TYPEDGRAD_DEBUG', level);
-    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
-    const run = compile((x: Tensor) => x.add(2));
-    run(tensor([1]));
-    run(tensor([1]));
-    const text = log.mock.calls.flat().join('\n');
-    for (const pattern of expected) expect(text).toMatch(pattern);
-    expect(text.match(/traced/g)?.length ?? 0).toBe(level === '0' ? 0 : 1);
   });
 });
