@@ -19,7 +19,18 @@ const absent = 'the step along an axis that a tensor of lower rank lacks, where 
 
 /** Of each file: original text, new text ('' for a statement removed, * for any), reason. */
 const table: Readonly<Record<string, readonly (readonly [before: string, after: string, why: string])[]>> = {
+  'autograd/backward.ts': [
+    ['g === undefined', 'false', 'operations that no gradient reaches have no vjp that is asked'],
+    ['isDense(g) && !taken.has(g.storage) && !isShared(g, leaf)', 'false', 'a copy more'],
+    ['resolved.createGraph', 'true', 'nothing was recorded'],
+    ['detach(total)', 'total', 'nothing was recorded'],
+    ['g.offset !== 0', '*', 'a dense part that does not begin at 0 is not the whole either'],
+    ['node.inputs.some((input) => leading.has(keyOf(input)))', 'true', way],
+    ['!seen.has(x.node as Node)', 'true', way],
+    ['seen.add(x.node as Node);', '', way],
+  ],
   'autograd/check-grads.ts': [
+    ['1e-6', '*', 'right gradients are far better, and wrong ones far worse'],
     ['1e-5', '*', 'a step nearly as long finds the same slope'],
     ['(16 * Number.EPSILON * total(values, Math.abs)) / eps', '*', 'an allowance for rounding, of no exact size'],
     ['16 * Number.EPSILON * total(values, Math.abs)', '*', 'an allowance for rounding, of no exact size'],

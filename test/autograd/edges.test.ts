@@ -33,6 +33,11 @@ const doubled = (name: string, shapeOf: (g: Tensor) => Tensor): ((x: Tensor) => 
 type Case = [message: string, kind: typeof TypedgradError, call: () => unknown];
 
 const cases: Case[] = [
+  ['checkGrads: eps must be', OptionError, () => checkGrads((x) => x, [tensor(1)], { eps: 0 })],
+  ['checkGrads: eps must be', OptionError, () => checkGrads((x) => x, [tensor(1)], { eps: 1.5 })],
+  ['checkGrads: tolerance must be', OptionError, () => checkGrads((x) => x, [tensor(1)], { tolerance: -1 })],
+  ['checkGrads: tolerance must be', OptionError, () => checkGrads((x) => x, [tensor(1)], { tolerance: 1.5 })],
+  ['checkGrads: seed must be a whole number', OptionError, () => checkGrads((x) => x, [tensor(1)], { seed: 0.5 })],
   ['backward: this tensor depends on nothing that requires a gradient', GradError, () => tensor([1]).backward()],
   [
     'backward: a gradient is needed, since the shape is [2] and not one number',
@@ -135,6 +140,8 @@ describe('grad', () => {
   it('by what does not matter is a dense tensor of zeros', () => {
     const found = grad((_: Tensor) => tensor(1))(tensor([1, 2, 3]));
     expect([found.toArray(), found.strides, found.storage.length]).toEqual([[0, 0, 0], [1], 3]);
+    const [, other] = grad((x: Tensor, _: Tensor) => x.sum(), { argnums: [0, 1] })(ones([2]), ones([3]));
+    expect([other!.toArray(), other!.strides, other!.storage.length]).toEqual([[0, 0, 0], [1], 3]);
   });
 
   it('is not nested any more after the function threw', () => {
@@ -198,6 +205,16 @@ describe('the memory of gradients', () => {
     ]);
   });
 
+  it('is not that of another leaf to which the same gradient flows', () => {
+    const [a, b] = [leaf(1, 2), leaf(3, 4)];
+    a.add(b)
+      .mul(tensor([5, 6]))
+      .sum()
+      .backward();
+    noGrad(() => a.grad!.assign(0));
+    expect(b.grad!.toArray()).toEqual([5, 6]);
+  });
+
   it('is not that of the leaf itself, where a vjp gives its input back', () => {
     const x = leaf(1, 2);
     const own = defineOp({
@@ -225,6 +242,27 @@ describe('the memory of gradients', () => {
 });
 
 describe('what checkGrads reports', () => {
+  const wrong = (seed?: number): string => {
+    try {
+      const cut = (x: Tensor): Tensor => x.mul(x.detach());
+      checkGrads(cut, [tensor([1, 2, 3, 4, 5, 6, 7])], seed === undefined ? {} : { seed });
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return '';
+  };
+
+  it('depends on the seed alone, which is 0 by default', () => {
+    expect(wrong()).toBe(wrong(0));
+    expect(wrong(1)).toBe(wrong(1));
+    expect(wrong(1)).not.toBe(wrong(0));
+  });
+
+  it('shows the first six numbers of a direction', () => {
+    expect(/direction \[(.*)\] backward/.exec(wrong())![1]!.split(', ')).toHaveLength(7);
+    expect(wrong()).toContain(', …]');
+  });
+
   it.each([3, -3])('is the relative error of two slopes, along a direction of length 1, for a slope of %d', (slope) => {
     const wrong = defineOp({
       name: 'wrong',
