@@ -9,6 +9,7 @@ export { type Compiled, compile } from './compile/compile.ts';
 export type { ExplainOptions, ProgramReport, StepReport } from './compile/explain.ts';
 export * from './errors.ts';
 export { type Backend, backend } from './kernels/index.ts';
+export type { FloatArray } from './kernels/types.ts';
 export * from './layers/index.ts';
 export { elu, gelu, hardswish, leakyRelu, logSoftmax, silu, softmax, softplus } from './ops/activations.ts';
 export * from './ops/adaptive.ts';
@@ -17,6 +18,7 @@ export { dropout } from './ops/dropout.ts';
 export {
   abs,
   add,
+  type Binary,
   ceil,
   clamp,
   cos,
@@ -51,6 +53,7 @@ export {
   sub,
   tanh,
   to,
+  type Unary,
   where,
 } from './ops/elementwise.ts';
 export { expand, sum } from './ops/expand.ts';
@@ -61,7 +64,7 @@ export * from './ops/losses.ts';
 export * from './ops/matmul.ts';
 export { assign } from './ops/methods.ts';
 export * from './ops/norms.ts';
-export { pad } from './ops/pad.ts';
+export { type PaddingMode, pad } from './ops/pad.ts';
 export * from './ops/pool.ts';
 export { all, any, argMax, argMin, logSumExp, max, mean, min, norm, prod, std, variance } from './ops/reduce.ts';
 export { tril, triu } from './ops/triangle.ts';
@@ -89,6 +92,7 @@ export {
   eye,
   full,
   linspace,
+  type NestedNumbers,
   ones,
   type RandomOptions,
   rand,

@@ -18,4 +18,4 @@ export {
   type VjpCall,
 } from './define-op.ts';
 export { noGrad } from './mode.ts';
-export { type GradOptions, grad, valueAndGrad } from './transform.ts';
+export { type Gradients, type GradOptions, grad, valueAndGrad } from './transform.ts';

@@ -15,8 +15,10 @@ import { apply } from './apply.ts';
 import { expandTo } from './expand.ts';
 import type { Call, ComputeOp } from './op.ts';
 
-type Unary = (x: Tensor) => Tensor;
-type Binary = (a: Operand, b: Operand) => Tensor;
+/** A function of each element. */
+export type Unary = (x: Tensor) => Tensor;
+/** A function of each pair of elements, with broadcasting. */
+export type Binary = (a: Operand, b: Operand) => Tensor;
 type Derivative<N> = ((g: Tensor, call: N) => Tensor) | null;
 
 function unary(name: UnaryName, vjp: Derivative<Call<undefined>>): Unary {

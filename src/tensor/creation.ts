@@ -17,7 +17,8 @@ export interface RandomOptions extends TensorOptions {
 
 /** What `tensor` makes a tensor of. */
 export type TensorData = Tensor | NestedNumbers | NumberArray;
-type NestedNumbers = number | readonly NestedNumbers[];
+/** Numbers in nested arrays, all of one depth and of one length on each level. */
+export type NestedNumbers = number | readonly NestedNumbers[];
 
 /** A dense tensor on `data`, without a copy or a check. @internal */
 export function fromStorage(data: FloatArray, shape: Shape): Tensor {
