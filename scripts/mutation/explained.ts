@@ -20,6 +20,19 @@ const absent = 'the step along an axis that a tensor of lower rank lacks, where 
 /** Of each file: original text, new text ('' for a statement removed, * for any), reason. */
 const table: Readonly<Record<string, readonly (readonly [before: string, after: string, why: string])[]>> = {
   'autograd/backward.ts': [
+    ['input.requiresGrad', 'true', 'visits more than it needs'],
+    ['wanted === null', 'true', 'goes ways that are not asked for'],
+    ['wanted === null || !wanted.has(node)', 'false', 'gradients of operations are passed over at the end'],
+    ['gradients.delete(node);', '', 'gradients of operations are passed over at the end'],
+    ['leaf instanceof Node', 'false', 'those of operations are gone by then'],
+    ['continue;', '', 'those of operations are gone by then, or no gradient arrives'],
+    ['0', '1', 'every variable of a checkpoint has a gradient'],
+    ['fullLike(input, 0)', 'fullLike(0, input)', 'every variable of a checkpoint has a gradient'],
+    [
+      'found.get(keyOf(input)) ?? fullLike(input, 0)',
+      'found.get(keyOf(input))',
+      'every variable of a checkpoint has one',
+    ],
     ['g === undefined', 'false', 'operations that no gradient reaches have no vjp that is asked'],
     ['isDense(g) && !taken.has(g.storage) && !isShared(g, leaf)', 'false', 'a copy more'],
     ['resolved.createGraph', 'true', 'nothing was recorded'],
@@ -29,7 +42,20 @@ const table: Readonly<Record<string, readonly (readonly [before: string, after: 
     ['!seen.has(x.node as Node)', 'true', way],
     ['seen.add(x.node as Node);', '', way],
   ],
+  'autograd/checkpoint.ts': [
+    ['output.requiresGrad', 'true', way],
+    ['!isGradEnabled() || currentInterpreter() !== eager', '*', 'values are the same; compile has tests of its own'],
+  ],
+  'autograd/define-op.ts': [
+    ['args.length > 0', 'args.length >= 0', 'no arguments are no tensors either'],
+    ['x instanceof Tensor', '*', 'the same values; compile has tests of its own'],
+    ['true', 'false', 'inputs are read by their index'],
+  ],
   'autograd/check-grads.ts': [
+    ['mul(g, directions[i]!)', 'g', 'any weights will do'],
+    ['false', 'true', 'a graph that is not used'],
+    ['0', '1', 'a constant that differences cancel'],
+    ['4', '5', 'digits in a message'],
     ['1e-6', '*', 'right gradients are far better, and wrong ones far worse'],
     ['1e-5', '*', 'a step nearly as long finds the same slope'],
     ['(16 * Number.EPSILON * total(values, Math.abs)) / eps', '*', 'an allowance for rounding, of no exact size'],
@@ -41,7 +67,10 @@ const table: Readonly<Record<string, readonly (readonly [before: string, after: 
     ['detach(x)', 'x', 'the points are variables of their own'],
     ['x.size === 0', 'false', 'no numbers divided are no numbers'],
   ],
-  'autograd/node.ts': [['this.#output = null;', '', 'memory is free later']],
+  'autograd/node.ts': [
+    ['this.#output = null;', '', 'memory is free later'],
+    ['0', '1', 'only the order of numbers matters'],
+  ],
   'ops/apply.ts': [['return;', '', 'an empty tensor has nothing to overwrite']],
   'kernels/js/conv.ts': [
     ['0', '1', `${unused}, or ${absent}`],

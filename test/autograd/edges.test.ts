@@ -3,17 +3,22 @@
 import { describe, expect, it } from 'vitest';
 import {
   checkGrads,
+  checkpoint,
   defineOp,
+  dropout,
   GradError,
   grad,
+  manualSeed,
   noGrad,
   OptionError,
   ones,
+  rand,
   ShapeError,
   type Tensor,
   type TypedgradError,
   tensor,
   valueAndGrad,
+  where,
   zeros,
 } from '../../src/index.ts';
 
@@ -165,6 +170,29 @@ describe('grad', () => {
   });
 });
 
+describe('backward', () => {
+  it('leaves what requires no gradient without one', () => {
+    const [x, constant] = [leaf(1, 2), tensor([3, 4])];
+    x.mul(constant).add(constant.mul(2)).sum().backward();
+    expect([x.grad!.toArray(), constant.grad]).toEqual([[3, 4], null]);
+  });
+
+  it('gives nothing to an input through which no gradient flows', () => {
+    const [condition, a, b] = [leaf(1, 0), leaf(1, 2), leaf(3, 4)];
+    where(condition, a, b).sum().backward();
+    expect([condition.grad, a.grad!.toArray(), b.grad!.toArray()]).toEqual([null, [1, 0], [0, 1]]);
+  });
+
+  it('through a checkpoint draws the random numbers again from where the stream was', () => {
+    manualSeed(3);
+    rand([5]);
+    const x = leaf(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
+    const y = checkpoint((v: Tensor) => dropout(v, { p: 0.5 }), x);
+    y.sum().backward();
+    expect(x.grad!.toArray()).toEqual(y.toArray());
+  });
+});
+
 describe('the memory of gradients', () => {
   it('is dense and its own for a leaf that was sliced, repeated or summed', () => {
     const x = leaf(1, 2, 3, 4);
@@ -307,6 +335,22 @@ describe("an operation of one's own", () => {
     expect(both(() => [3, ones([1])])).toThrow('sum2: vjp must return a list of 2 tensors or nulls');
     expect(both(() => [ones([1])])).toThrow('sum2: vjp must return a list of 2 tensors or nulls');
     expect(both(() => [ones([1]), null])).not.toThrow();
+  });
+
+  it('takes attributes behind any number of tensors', () => {
+    const scaled: (...args: unknown[]) => Tensor = defineOp({
+      name: 'scaled',
+      shape: ([x], _factor: number) => x,
+      forward({ inputs, output, attrs }) {
+        for (const x of inputs) for (const [i, v] of x.toTypedArray().entries()) output[i]! += attrs * v;
+      },
+    }) as never;
+    const x = tensor([1, 2]);
+    expect([scaled(x, 3).toArray(), scaled(x, x, 3).toArray(), scaled(x, x, x, 3).toArray()]).toEqual([
+      [3, 6],
+      [6, 12],
+      [9, 18],
+    ]);
   });
 
   it('needs a tensor, not attributes alone', () => {
