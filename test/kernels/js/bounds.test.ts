@@ -85,3 +85,29 @@ describe('behind the result nothing changes', () => {
     expectBounded(size, kernel);
   });
 });
+
+describe('copies of long rows', () => {
+  const numbers = Float64Array.from({ length: 100 }, (_, i) => i);
+  it.each([
+    ['neighbours', 10, 1],
+    ['every other element', 10, 2],
+    ['backwards', 80, -1],
+    ['one element repeated', 10, 0],
+  ])('take %s', (_, offset, stride) => {
+    for (const n of [31, 32, 33, 34, 45]) {
+      const y = new Float64Array(n);
+      jsKernels.copy({ data: numbers, offset, shape: [n], strides: [stride] }, y);
+      expect([...y]).toEqual(Array.from({ length: n }, (_, i) => offset + i * stride));
+    }
+  });
+
+  it('go to every other place', () => {
+    const data = new Float64Array(90).fill(-1);
+    const x = { data: numbers, offset: 3, shape: [40], strides: [1] };
+    jsKernels.assign({ data, offset: 5, shape: [40], strides: [2] }, x);
+    const place = (i: number): number => (i - 5) / 2;
+    expect([...data]).toEqual(
+      Array.from(data, (_, i) => (i % 2 === 1 && place(i) >= 0 && place(i) < 40 ? place(i) + 3 : -1)),
+    );
+  });
+});
