@@ -196,7 +196,10 @@ export function norm(x: Tensor, axes?: Axes, keepDims: boolean = false, options:
   if (p === 0) return sum(ne(x, 0), axes, keepDims);
   if (p === 1) return sum(abs(x), axes, keepDims);
   if (p === 2) return rootOrZero(sum(square(x), axes, keepDims));
-  const total = sum(pow(abs(x), p), axes, keepDims);
+  // Between 0 and 1 the slope of |x|ᵖ is infinite at 0, where the gradient is to be 0.
+  const isFlat = p > 0 && p < 1 ? eq(x, 0) : null;
+  const powers = isFlat === null ? pow(abs(x), p) : where(isFlat, 0, pow(where(isFlat, 1, abs(x)), p));
+  const total = sum(powers, axes, keepDims);
   const isZero = eq(total, 0);
   return where(isZero, 0, pow(where(isZero, 1, total), 1 / p));
 }
