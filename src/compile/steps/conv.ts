@@ -3,8 +3,8 @@
  * result unpacked or pooled while it is still in the cache. The gradients pack a pooled gradient by spreading it.
  */
 
-import type { ConvGeometry } from '../../kernels/types.ts';
-import { type ConvSizes, planForward, planInputGrad, planWeightGrad, type Stage } from '../../kernels/wasm/convPlan.ts';
+import { copyPiece, sizesOf } from '../../kernels/wasm/convParts.ts';
+import { planForward, planInputGrad, planWeightGrad, type Stage } from '../../kernels/wasm/convPlan.ts';
 import { dotFunctions, dotKey, dotTable } from '../../kernels/wasm/dots.ts';
 import { features } from '../../kernels/wasm/features.ts';
 import { type LayoutKernels, layoutKernels } from '../../kernels/wasm/layout.ts';
@@ -22,62 +22,9 @@ import type { Step, StepContext } from './step.ts';
 
 type Call = () => void;
 
-/** The sizes of a convolution from the shapes of x, w and y. */
-function sizesOf(x: readonly number[], w: readonly number[], y: readonly number[], geometry: ConvGeometry): ConvSizes {
-  const [xs, ws, ys] = [spatialThree(x), spatialThree(w), spatialThree(y)];
-  const axis = (a: number): ConvSizes['axes'][number] => {
-    const own = a - (5 - x.length);
-    const at = (list: readonly number[], otherwise: number): number => (own < 0 ? otherwise : list[own]!);
-    return {
-      x: xs[a]!,
-      k: ws[a]!,
-      y: ys[a]!,
-      stride: at(geometry.stride, 1),
-      dilation: at(geometry.dilation, 1),
-      before: at(geometry.before, 0),
-    };
-  };
-  const { groups } = geometry;
-  return {
-    images: x[0]!,
-    groups,
-    channels: x[1]! / groups,
-    outputs: y[1]! / groups,
-    axes: [axis(0), axis(1), axis(2)],
-  };
-}
-
-/** Copies one piece for `channels` channels; addresses in bytes, distances in floats. */
-function copyCall(
-  k: LayoutKernels,
-  piece: Piece,
-  from: number,
-  to: number,
-  channels: number,
-  fromChannel: number,
-  toChannel: number,
-): Call {
-  const [f0, f1, f2] = piece.fromStrides;
-  const [t0, t1, t2] = piece.toStrides;
-  const [n0, n1, n2] = piece.counts;
-  const [source, target] = [from + 4 * piece.from, to + 4 * piece.to];
-  return () =>
-    void k.copy(
-      source,
-      target,
-      channels,
-      n0,
-      n1,
-      n2,
-      4 * fromChannel,
-      4 * f0,
-      4 * f1,
-      4 * f2,
-      4 * toChannel,
-      4 * t0,
-      4 * t1,
-      4 * t2,
-    );
+/** `copyPiece`, to be carried out in each run. */
+function copyCall(...args: Parameters<typeof copyPiece>): Call {
+  return () => copyPiece(...args);
 }
 
 /** How the source of a convolution is filled for the images from `first` on. */

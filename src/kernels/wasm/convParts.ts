@@ -1,4 +1,4 @@
-/** What eager convolutions share: sizes from shapes, cache keys, and copies by the pieces of a plan. */
+/** What convolutions, eager and compiled, share: sizes from shapes, cache keys, and copies by the pieces of a plan. */
 import type { ConvGeometry, Strided } from '../types.ts';
 import type { KernelCache } from './cache.ts';
 import type { ConvPlan, ConvSizes, WeightPlan } from './convPlan.ts';
@@ -54,11 +54,14 @@ export function copyPiece(
 ): void {
   const [f0, f1, f2] = p.fromStrides;
   const [t0, t1, t2] = p.toStrides;
+  const [n0, n1, n2] = p.counts;
   k.copy(
     source + 4 * p.from,
     target + 4 * p.to,
     channels,
-    ...p.counts,
+    n0,
+    n1,
+    n2,
     4 * fromChannel,
     4 * f0,
     4 * f1,
