@@ -184,6 +184,18 @@ export const f32x4 = (value: number): Expr<'v128'> =>
 export const i32x4 = (a: number, b: number = a, c: number = a, d: number = a): Expr<'v128'> =>
   vectorConstant(Int32Array.of(a, b, c, d).buffer);
 
+/** What a function gives that has a result. */
+export function invoke<T extends ValueType>(callee: FunctionBuilder, type: T, ...args: readonly Expr[]): Expr<T> {
+  return { name: 'call', args, immediates: [], callee, type };
+}
+
+/** A function that a module imports from `env`. */
+export function importedFunction(name: string, params: readonly ValueType[], result?: ValueType): FunctionBuilder {
+  const f = new FunctionBuilder(name, result === undefined ? { imported: true } : { imported: true, result });
+  for (const type of params) f.param(type);
+  return f;
+}
+
 /** address + bytes, without an instruction for zero. */
 export function plus(address: Expr<'i32'>, bytes: number): Expr<'i32'> {
   return bytes === 0 ? address : op('i32.add', address, i32(bytes));
@@ -200,13 +212,19 @@ export class FunctionBuilder {
   readonly locals: Local[] = [];
   readonly body: Node[] = [];
   readonly exported: boolean;
+  /** Whether it has no body here but comes from the importing side's `env`, by its name. */
+  readonly imported: boolean;
   readonly result: ValueType | undefined;
   #at: Node[] = this.body;
   #depth = 0;
 
-  constructor(name: string, options: { readonly exported?: boolean; readonly result?: ValueType } = {}) {
+  constructor(
+    name: string,
+    options: { readonly exported?: boolean; readonly imported?: boolean; readonly result?: ValueType } = {},
+  ) {
     this.name = name;
-    this.exported = options.exported ?? true;
+    this.imported = options.imported ?? false;
+    this.exported = options.exported ?? !this.imported;
     this.result = options.result;
   }
 

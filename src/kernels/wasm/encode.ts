@@ -1,4 +1,4 @@
-/** The binary form of assembled functions: a module that imports one memory and exports functions. */
+/** The binary form of assembled functions: a module that imports one memory, and perhaps functions, and exports functions. */
 import { entryOf, type FunctionBuilder, kindOf, type Node, type ValueType } from './assembler.ts';
 import { naturalAlignment } from './opcodes.ts';
 
@@ -115,8 +115,12 @@ function name(text: string): number[] {
   return [text.length, ...[...text].map((c) => c.charCodeAt(0))];
 }
 
-/** The bytes of a module that imports `env.memory` and exports the functions marked so. */
-export function encodeModule(functions: readonly FunctionBuilder[], memory: MemoryImport): Uint8Array<ArrayBuffer> {
+/** The bytes of a module that imports `env.memory` and the functions marked so, and exports those marked so. */
+export function encodeModule(given: readonly FunctionBuilder[], memory: MemoryImport): Uint8Array<ArrayBuffer> {
+  const imports = given.filter((f) => f.imported);
+  const own = given.filter((f) => !f.imported);
+  // Imported functions have the first indices.
+  const functions = [...imports, ...own];
   const out: number[] = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
   const section = (id: number, items: readonly (readonly number[])[]): void => {
     const bytes: number[] = [];
@@ -137,18 +141,26 @@ export function encodeModule(functions: readonly FunctionBuilder[], memory: Memo
   );
   const limits: number[] = [memory.shared ? 3 : 1, 0];
   unsigned(limits, memory.maximum);
-  section(2, [[...name('env'), ...name('memory'), 2, ...limits]]);
+  const index = (i: number): number[] => {
+    const out: number[] = [];
+    unsigned(out, i);
+    return out;
+  };
+  section(2, [
+    [...name('env'), ...name('memory'), 2, ...limits],
+    ...imports.map((f, i) => [...name('env'), ...name(f.name), 0, ...index(i)]),
+  ]);
   section(
     3,
-    functions.map((_, i) => [i]),
+    own.map((_, i) => index(imports.length + i)),
   );
   section(
     7,
-    functions.flatMap((f, i) => (f.exported ? [[...name(f.name), 0, i]] : [])),
+    functions.flatMap((f, i) => (f.exported ? [[...name(f.name), 0, ...index(i)]] : [])),
   );
   section(
     10,
-    functions.map((f) => {
+    own.map((f) => {
       const body = encodeBody(f, functions);
       const sized: number[] = [];
       unsigned(sized, body.length);

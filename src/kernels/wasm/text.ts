@@ -62,8 +62,16 @@ function functionText(f: FunctionBuilder): string {
   return `  ${head.filter((part) => part !== '').join(' ')}${locals}${body})`;
 }
 
+function importText(f: FunctionBuilder): string {
+  const params = f.params.map((p) => ` ${p.type}`).join('');
+  const result = f.result === undefined ? '' : ` (result ${f.result})`;
+  return `  (import "env" "${f.name}" (func $${f.name} (param${params})${result}))\n`;
+}
+
 /** A module's text; a WebAssembly text assembler makes the same bytes of it as `encodeModule`. */
 export function moduleText(functions: readonly FunctionBuilder[], memory: MemoryImport): string {
   const limits = `0 ${memory.maximum}${memory.shared ? ' shared' : ''}`;
-  return `(module\n  (import "env" "memory" (memory ${limits}))\n${functions.map(functionText).join('\n')})\n`;
+  const imports = functions.filter((f) => f.imported).map(importText);
+  const own = functions.filter((f) => !f.imported).map(functionText);
+  return `(module\n  (import "env" "memory" (memory ${limits}))\n${imports.join('')}${own.join('\n')})\n`;
 }

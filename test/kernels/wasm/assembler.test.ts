@@ -9,6 +9,8 @@ import {
   i32,
   i32x4,
   i64,
+  importedFunction,
+  invoke,
   lane,
   load,
   loadLane,
@@ -148,6 +150,26 @@ describe('assembler', () => {
     expect([...new Int32Array(memory.buffer, 64, 6)]).toEqual([7, 1, 0, 3, 1, 0]);
     call(0);
     expect([...new Int32Array(memory.buffer, 64, 6)]).toEqual([14, 2, 0, 3, 1, 1]);
+  });
+
+  it('calls imported functions and uses what they give', () => {
+    const twice = importedFunction('twice', ['i32', 'i32'], 'i32');
+    const note = importedFunction('note', ['f32']);
+    const f = new FunctionBuilder('ask', { result: 'i32' });
+    const n = f.param('i32', 'n');
+    f.call(note, f32(1.5));
+    f.return(op('i32.add', invoke(twice, 'i32', n, i32(3)), i32(1)));
+    const functions = [f, twice, note];
+    const bytes = encodeModule(functions, PRIVATE);
+    expect(Buffer.from(assembledByWabt(moduleText(functions, PRIVATE))).equals(Buffer.from(bytes))).toBe(true);
+    const noted: number[] = [];
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 16 });
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+      env: { memory, twice: (a: number, b: number) => 2 * a * b, note: (x: number) => noted.push(x) },
+    });
+    expect((exports.ask as (n: number) => number)(5)).toBe(31);
+    expect(noted).toEqual([1.5]);
+    expect(Object.keys(exports)).toEqual(['ask']);
   });
 
   it('shuffles, selects and addresses lanes as the specification says', () => {
