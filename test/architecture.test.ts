@@ -187,10 +187,11 @@ function loadTimeEffects(source: SourceFile): string[] {
 }
 
 /**
- * The one file that acts when it is loaded: it gives the methods of Tensor their bodies, and lets autograd listen to
- * operations, which keeps `tensor` from importing `ops` and `ops` from importing `autograd`.
+ * The files that act when they are loaded: they give the methods of Tensor their bodies, and let autograd listen to
+ * operations, which keeps `tensor` from importing `ops` and `ops` from importing `autograd`; and they put WebAssembly
+ * behind the families of kernels, which keeps it out of programs that have TypeScript kernels alone.
  */
-const mayRunAtLoad = ['autograd/index.ts'];
+const mayRunAtLoad = ['autograd/index.ts', 'kernels/index.ts'];
 
 const sources: SourceFile[] = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))

@@ -1,5 +1,6 @@
 /** Autograd's public names, and its place behind the tensor's methods. */
 
+import '../kernels/index.ts';
 import { methods } from '../ops/methods.ts';
 import { bindMethods } from '../tensor/tensor.ts';
 import { backward, installRecorder } from './backward.ts';

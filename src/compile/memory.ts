@@ -3,7 +3,7 @@
  * else in ordinary arrays. What belongs to a storage or a program that is garbage is given back.
  */
 
-import { backend } from '../kernels/index.ts';
+import { backend } from '../kernels/backend.ts';
 import type { FloatArray } from '../kernels/types.ts';
 import type { FunctionBuilder } from '../kernels/wasm/assembler.ts';
 import { Lru } from '../kernels/wasm/cache.ts';

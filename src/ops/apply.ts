@@ -4,7 +4,7 @@
  */
 
 import { DTypeError, GradError, ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { elementwiseKernels } from '../kernels/elementwise.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { sameShape, showShape, sizeOf } from '../tensor/shape.ts';
@@ -45,7 +45,7 @@ export const eager: Interpreter = {
     if (target.size === 0) return;
     // A source that shares the target's memory is copied first, so that no element is read after it was overwritten.
     const source = value.data === target.data ? tensorCopy(value) : value;
-    kernels().assign(target, source);
+    elementwiseKernels().assign(target, source);
     target.storage.version++;
   },
 };

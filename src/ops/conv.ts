@@ -15,7 +15,7 @@
  */
 
 import { OptionError, ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { convKernels } from '../kernels/conv.ts';
 import type { ConvGeometry } from '../kernels/types.ts';
 import { checkChoice, checkInteger, checkKeys } from '../tensor/options.ts';
 import { type Shape, showShape } from '../tensor/shape.ts';
@@ -38,7 +38,7 @@ const convOp: ComputeOp<ConvAttrs> = {
   kind: 'compute',
   name: 'conv',
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
-  compute: ([x, w], { geometry, shape }, _, y) => kernels().conv(x!, w!, geometry, shape, y),
+  compute: ([x, w], { geometry, shape }, _, y) => convKernels().conv(x!, w!, geometry, shape, y),
   vjp: [
     (g, c) => convInputGrad(g, c.input(1), c.attrs.geometry, c.specs[0]!.shape),
     (g, c) => convWeightGrad(c.input(0), g, c.attrs.geometry, c.specs[1]!.shape),
@@ -49,7 +49,7 @@ const convInputGradOp: ComputeOp<ConvAttrs> = {
   kind: 'compute',
   name: 'convInputGrad',
   infer: ([g], { shape }) => ({ shape, dtype: g!.dtype }),
-  compute: ([g, w], { geometry, shape }, _, y) => kernels().convInputGrad(g!, w!, geometry, shape, y),
+  compute: ([g, w], { geometry, shape }, _, y) => convKernels().convInputGrad(g!, w!, geometry, shape, y),
   vjp: [
     (gx, c) => conv(gx, c.input(1), c.attrs.geometry, c.specs[0]!.shape),
     (gx, c) => convWeightGrad(gx, c.input(0), c.attrs.geometry, c.specs[1]!.shape),
@@ -60,7 +60,7 @@ const convWeightGradOp: ComputeOp<ConvAttrs> = {
   kind: 'compute',
   name: 'convWeightGrad',
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
-  compute: ([x, g], { geometry, shape }, _, y) => kernels().convWeightGrad(x!, g!, geometry, shape, y),
+  compute: ([x, g], { geometry, shape }, _, y) => convKernels().convWeightGrad(x!, g!, geometry, shape, y),
   vjp: [
     (gw, c) => convInputGrad(c.input(1), gw, c.attrs.geometry, c.specs[0]!.shape),
     (gw, c) => conv(c.input(0), gw, c.attrs.geometry, c.specs[1]!.shape),

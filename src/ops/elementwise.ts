@@ -4,7 +4,7 @@
  */
 
 import { DTypeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { elementwiseKernels } from '../kernels/elementwise.ts';
 import type { BinaryName, UnaryName } from '../kernels/types.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate, checkDType, type DType } from '../tensor/dtype.ts';
@@ -26,7 +26,7 @@ function unary(name: UnaryName, vjp: Derivative<Call<undefined>>): Unary {
     kind: 'compute',
     name,
     infer: ([x]) => x!,
-    compute: ([x], _, __, y) => kernels().unary(name, x!, y),
+    compute: ([x], _, __, y) => elementwiseKernels().unary(name, x!, y),
     vjp,
   };
   return (x) => apply(op, [x], undefined);
@@ -37,7 +37,7 @@ function binary(name: BinaryName, vjpA: Derivative<Call<undefined>>, vjpB: Deriv
     kind: 'compute',
     name,
     infer: ([a]) => a!,
-    compute: ([a, b], _, __, y) => kernels().binary(name, a!, b!, y),
+    compute: ([a, b], _, __, y) => elementwiseKernels().binary(name, a!, b!, y),
     vjp: vjpA || vjpB ? [vjpA, vjpB] : null,
   };
   return (a, b) => apply(op, broadcast(name, a, b), undefined);
@@ -189,7 +189,7 @@ const whereOp: ComputeOp = {
   kind: 'compute',
   name: 'where',
   infer: ([, a]) => a!,
-  compute: ([condition, a, b], _, __, y) => kernels().where(condition!, a!, b!, y),
+  compute: ([condition, a, b], _, __, y) => elementwiseKernels().where(condition!, a!, b!, y),
   vjp: [null, (g, c) => where(c.input(0), g, 0), (g, c) => where(c.input(0), 0, g)],
 };
 
@@ -205,7 +205,7 @@ const castOp: ComputeOp<DType> = {
   kind: 'compute',
   name: 'to',
   infer: ([x], dtype) => ({ shape: x!.shape, dtype }),
-  compute: ([x], _, __, y) => kernels().copy(x!, y),
+  compute: ([x], _, __, y) => elementwiseKernels().copy(x!, y),
   vjp: (g, c) => to(g, c.specs[0]!.dtype),
 };
 

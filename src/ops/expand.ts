@@ -1,7 +1,7 @@
 /** Repetition and summation, each the other's adjoint: `expand` repeats by a stride of 0, `sum` adds up what was repeated. */
 
 import { ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { sumKernels } from '../kernels/sum.ts';
 import { show } from '../tensor/options.ts';
 import { checkAxes, type Shape, sameShape, showShape } from '../tensor/shape.ts';
 import type { Axes, Tensor } from '../tensor/tensor.ts';
@@ -55,7 +55,7 @@ const sumOp: ComputeOp<readonly number[]> = {
   kind: 'compute',
   name: 'sum',
   infer: ([x], axes) => ({ shape: x!.shape.filter((_, axis) => !axes.includes(axis)), dtype: x!.dtype }),
-  compute: ([x], axes, _, y) => kernels().sum(x!, axes, y),
+  compute: ([x], axes, _, y) => sumKernels().sum(x!, axes, y),
   vjp: (g, c) => expandTo(reshape(g, keptShape(c.specs[0]!.shape, c.attrs)), c.specs[0]!.shape),
 };
 

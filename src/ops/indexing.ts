@@ -4,7 +4,8 @@
  */
 
 import { IndexError, ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { elementwiseKernels } from '../kernels/elementwise.ts';
+import { indexingKernels } from '../kernels/indexing.ts';
 import type { FloatArray, Strided } from '../kernels/types.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate, type DType } from '../tensor/dtype.ts';
@@ -24,7 +25,7 @@ const gatherOp: ComputeOp<number> = {
   infer: ([, index]) => index!,
   compute([x, index], axis, _, y) {
     checkIndices('gather', index!, x!.shape[axis]!, `axis ${axis} of shape ${showShape(x!.shape)}`);
-    kernels().gather(x!, axis, index!, y);
+    indexingKernels().gather(x!, axis, index!, y);
   },
   vjp: [(g, c) => apply(scatterAddOp, [fullLike(c.specs[0]!, 0), c.input(1), g], c.attrs), null],
 };
@@ -35,8 +36,8 @@ const scatterAddOp: ComputeOp<number> = {
   infer: ([x]) => x!,
   compute([x, index, src], axis, out, y) {
     checkIndices('scatterAdd', index!, x!.shape[axis]!, `axis ${axis} of shape ${showShape(x!.shape)}`);
-    if (!isBlank(x!)) kernels().copy(x!, y);
-    kernels().scatterAdd(src!, axis, index!, out.shape, y);
+    if (!isBlank(x!)) elementwiseKernels().copy(x!, y);
+    indexingKernels().scatterAdd(src!, axis, index!, out.shape, y);
   },
   vjp: [(g) => g, null, (g, c) => apply(gatherOp, [g, c.input(1)], c.attrs)],
 };
@@ -216,7 +217,7 @@ const cumsumOp: ComputeOp<number> = {
   kind: 'compute',
   name: 'cumsum',
   infer: ([x]) => x!,
-  compute: ([x], axis, _, y) => kernels().cumsum(x!, axis, y),
+  compute: ([x], axis, _, y) => indexingKernels().cumsum(x!, axis, y),
   vjp: (g, c) => flip(cumsum(flip(g, c.attrs), c.attrs), c.attrs),
 };
 

@@ -1,7 +1,7 @@
 /** Joining tensors and taking them apart. */
 
 import { DTypeError, IndexError, ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { elementwiseKernels } from '../kernels/elementwise.ts';
 import { show } from '../tensor/options.ts';
 import { checkAxes, checkAxis, denseStrides, showShape } from '../tensor/shape.ts';
 import type { Axes, Tensor } from '../tensor/tensor.ts';
@@ -23,7 +23,7 @@ const catOp: ComputeOp<number> = {
     const strides = denseStrides(shape);
     let offset = 0;
     for (const part of parts) {
-      if (!part.shape.includes(0)) kernels().assign({ data, offset, shape: part.shape, strides }, part);
+      if (!part.shape.includes(0)) elementwiseKernels().assign({ data, offset, shape: part.shape, strides }, part);
       offset += part.shape[axis]! * strides[axis]!;
     }
   },

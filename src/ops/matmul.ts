@@ -7,7 +7,7 @@
  */
 
 import { ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { matmulKernels } from '../kernels/matmul.ts';
 import { checkKeys } from '../tensor/options.ts';
 import { broadcastShapes, showShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -22,7 +22,7 @@ const matmulOp: ComputeOp = {
   kind: 'compute',
   name: 'matmul',
   infer: ([a, b]) => ({ shape: [...a!.shape.slice(0, -1), b!.shape.at(-1)!], dtype: a!.dtype }),
-  compute: ([a, b], _, __, y) => kernels().matmul(a!, b!, y),
+  compute: ([a, b], _, __, y) => matmulKernels().matmul(a!, b!, y),
   vjp: [(g, c) => product(g, transpose(c.input(1))), (g, c) => product(transpose(c.input(0)), g)],
 };
 

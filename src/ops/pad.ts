@@ -1,7 +1,7 @@
 /** Elements added around the last axes, or cropped from them. */
 
 import { ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { elementwiseKernels } from '../kernels/elementwise.ts';
 import { checkChoice, checkKeys, checkNumber, show } from '../tensor/options.ts';
 import { denseStrides, type Shape, showShape } from '../tensor/shape.ts';
 import type { PadOptions, Pads, Tensor } from '../tensor/tensor.ts';
@@ -32,7 +32,7 @@ const padOp: ComputeOp<PadAttrs> = {
     if (value !== 0) data.fill(value);
     const strides = denseStrides(shape);
     const offset = before.reduce((sum, count, axis) => sum + count * strides[axis]!, 0);
-    kernels().assign({ data, offset, shape: x!.shape, strides }, x!);
+    elementwiseKernels().assign({ data, offset, shape: x!.shape, strides }, x!);
   },
   vjp: (g, c) =>
     slice(

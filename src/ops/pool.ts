@@ -10,7 +10,7 @@
  */
 
 import { OptionError, ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { poolKernels } from '../kernels/pool.ts';
 import type { PoolGeometry } from '../kernels/types.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
@@ -34,7 +34,7 @@ const maxPoolIndicesOp: ComputeOp<PoolAttrs> = {
   kind: 'compute',
   name: 'maxPoolIndices',
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
-  compute: ([x], { geometry, shape }, _, y) => kernels().maxPoolIndices(x!, geometry, shape, y),
+  compute: ([x], { geometry, shape }, _, y) => poolKernels().maxPoolIndices(x!, geometry, shape, y),
   vjp: null,
 };
 
@@ -42,7 +42,7 @@ const windowSumOp: ComputeOp<PoolAttrs> = {
   kind: 'compute',
   name: 'windowSum',
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
-  compute: ([x], { geometry, shape }, _, y) => kernels().windowSum(x!, geometry, shape, y),
+  compute: ([x], { geometry, shape }, _, y) => poolKernels().windowSum(x!, geometry, shape, y),
   vjp: (g, c) => apply(windowSpreadOp, [g], { geometry: c.attrs.geometry, shape: c.specs[0]!.shape }),
 };
 
@@ -51,7 +51,7 @@ const windowSpreadOp: ComputeOp<PoolAttrs> = {
   kind: 'compute',
   name: 'windowSpread',
   infer: ([g], { shape }) => ({ shape, dtype: g!.dtype }),
-  compute: ([g], { geometry, shape }, _, y) => kernels().windowSpread(g!, geometry, shape, y),
+  compute: ([g], { geometry, shape }, _, y) => poolKernels().windowSpread(g!, geometry, shape, y),
   vjp: (g, c) => apply(windowSumOp, [g], { geometry: c.attrs.geometry, shape: c.specs[0]!.shape }),
 };
 

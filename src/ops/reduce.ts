@@ -4,7 +4,7 @@
  */
 
 import { OptionError, ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { indexingKernels } from '../kernels/indexing.ts';
 import { checkKeys, show } from '../tensor/options.ts';
 import { checkAxes, showShape, sizeOf } from '../tensor/shape.ts';
 import type { Axes, Tensor } from '../tensor/tensor.ts';
@@ -21,7 +21,7 @@ function argExtreme(name: 'argMax' | 'argMin'): ComputeOp<number> {
     kind: 'compute',
     name,
     infer: ([x], axis) => ({ shape: x!.shape.filter((_, a) => a !== axis), dtype: x!.dtype }),
-    compute: ([x], axis, _, y) => kernels().argExtreme(name, x!, axis, y),
+    compute: ([x], axis, _, y) => indexingKernels().argExtreme(name, x!, axis, y),
     vjp: null,
   };
 }

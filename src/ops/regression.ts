@@ -1,7 +1,7 @@
 /** Losses of a number for each element, composed of other operations. Prediction and target have one shape. */
 
 import { OptionError, ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { elementwiseKernels } from '../kernels/elementwise.ts';
 import { checkChoice, checkKeys, checkNumber, show } from '../tensor/options.ts';
 import { sameShape, showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -90,7 +90,7 @@ const withinOp: ComputeOp<{ readonly message: string; readonly least: number; re
   name: 'within',
   infer: ([x]) => x!,
   compute([x], { message, least, most }, _, y) {
-    kernels().copy(x!, y);
+    elementwiseKernels().copy(x!, y);
     for (const value of y) {
       if (value < least || value > most) throw new OptionError(`${message}, but one is ${value}`);
     }

@@ -4,7 +4,7 @@
  */
 
 import { IndexError, ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { elementwiseKernels } from '../kernels/elementwise.ts';
 import { show } from '../tensor/options.ts';
 import {
   checkAxes,
@@ -139,7 +139,7 @@ const embedOp: ComputeOp<{ readonly ranges: readonly Range[]; readonly shape: Sh
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   compute([x], { ranges }, out, data) {
     const whole = { shape: out.shape, strides: denseStrides(out.shape), offset: 0 };
-    kernels().assign({ data, ...rangesLayout(whole, ranges) }, x!);
+    elementwiseKernels().assign({ data, ...rangesLayout(whole, ranges) }, x!);
   },
   vjp: (g, c) => apply(sliceOp, [g], c.attrs.ranges),
 };
@@ -252,7 +252,7 @@ const cloneOp: ComputeOp = {
   kind: 'compute',
   name: 'clone',
   infer: ([x]) => x!,
-  compute: ([x], _, __, y) => kernels().copy(x!, y),
+  compute: ([x], _, __, y) => elementwiseKernels().copy(x!, y),
   vjp: (g) => g,
 };
 

@@ -5,6 +5,7 @@
  * against a bound made by the same operation on absolute values.
  */
 import { TypedgradError } from '../../errors.ts';
+import { unary } from '../js/elementwise.ts';
 import type { FloatArray, Kernels, Strided } from '../types.ts';
 
 const EPSILON = 2 ** -23;
@@ -13,9 +14,9 @@ const TINY = 2 ** -126;
 
 const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
-function absolute(kernels: Kernels, x: Strided): Strided {
+function absolute(x: Strided): Strided {
   const data = new (x.data.constructor as Float32ArrayConstructor)(product(x.shape));
-  kernels.unary('abs', x, data);
+  unary('abs', x, data);
   const strides = x.shape.map((_, i) => product(x.shape.slice(i + 1)));
   return { data, offset: 0, shape: x.shape, strides };
 }
@@ -35,8 +36,13 @@ function compare(name: string, actual: FloatArray, expected: FloatArray, allowed
 
 const fresh = (y: FloatArray): FloatArray => new (y.constructor as Float32ArrayConstructor)(y.length);
 
-/** Kernels that run `tested` and `reference` side by side; results are those of `tested`. */
-export function differential(tested: Kernels, reference: Kernels): Kernels {
+/** Kernels that run `tested` and `reference` side by side; results are those of `tested`. Of a family, its kernels alone. */
+export function differential<K extends Partial<Kernels>>(tested: K, reference: K): K {
+  const all = comparing(tested as unknown as Kernels, reference as unknown as Kernels);
+  return Object.fromEntries(Object.entries(all).filter(([name]) => name in tested)) as unknown as K;
+}
+
+function comparing(tested: Kernels, reference: Kernels): Kernels {
   const relative = (name: string, y: FloatArray, run: (kernels: Kernels, y: FloatArray) => void, ulps = 4): void => {
     const expected = fresh(y);
     expected.set(y);
@@ -55,11 +61,7 @@ export function differential(tested: Kernels, reference: Kernels): Kernels {
     const bound = fresh(y);
     run(tested, y, inputs);
     run(reference, expected, inputs);
-    run(
-      reference,
-      bound,
-      inputs.map((x) => absolute(reference, x)),
-    );
+    run(reference, bound, inputs.map(absolute));
     // An infinite bound (magnitudes that overflow) allows anything: partial sums may overflow in one order of terms only.
     const most = (i: number): number => (terms + 4) * EPSILON * (bound[i] as number) + terms * TINY;
     compare(name, y, expected, most);
@@ -113,5 +115,64 @@ export function differential(tested: Kernels, reference: Kernels): Kernels {
       sums('windowSpread', product(geometry.kernel), y, [g], (k, out, [v]) =>
         k.windowSpread(v as Strided, geometry, shape, out),
       ),
+    ...softmaxes(tested, reference),
+  };
+}
+
+/**
+ * Softmax and its relatives. An exponential in float32 is off by 2 ulp, a sum of n of them by n/16 + 4 roundings at most (they are
+ * added in 16 or more lanes); the logarithm turns that into an absolute error, beside those of its own and of the shifted element.
+ */
+function softmaxes(
+  tested: Kernels,
+  reference: Kernels,
+): Pick<Kernels, 'softmax' | 'logSoftmax' | 'crossEntropy' | 'crossEntropyGrad'> {
+  const check = (
+    name: string,
+    y: FloatArray,
+    run: (kernels: Kernels, y: FloatArray) => void,
+    allowed: (expected: number, i: number) => number,
+  ): void => {
+    const expected = fresh(y);
+    run(tested, y);
+    run(reference, expected);
+    compare(name, y, expected, (i) => allowed(expected[i] as number, i) + TINY);
+  };
+  const terms = (x: Strided, axis: number): number => (6 + (x.shape[axis] as number) / 16) * EPSILON;
+  return {
+    softmax: (x, axis, y) =>
+      check(
+        'softmax',
+        y,
+        (k, out) => k.softmax(x, axis, out),
+        (e) => terms(x, axis) * Math.abs(e),
+      ),
+    logSoftmax: (x, axis, y) =>
+      check(
+        'logSoftmax',
+        y,
+        (k, out) => k.logSoftmax(x, axis, out),
+        (e) => 2 * EPSILON * Math.abs(e) + terms(x, axis),
+      ),
+    crossEntropy: (x, labels, axis, ignoreIndex, y) =>
+      check(
+        'crossEntropy',
+        y,
+        (k, out) => k.crossEntropy(x, labels, axis, ignoreIndex, out),
+        (e) => 2 * EPSILON * Math.abs(e) + terms(x, axis),
+      ),
+    crossEntropyGrad(x, labels, g, axis, ignoreIndex, y) {
+      const shape = x.shape;
+      // The bound is that of softmax, times g: g repeated along the axis, as magnitudes.
+      const repeated = fresh(y);
+      const strides = g.strides.toSpliced(axis, 0, 0);
+      reference.unary('abs', { ...g, shape, strides }, repeated);
+      check(
+        'crossEntropyGrad',
+        y,
+        (k, out) => k.crossEntropyGrad(x, labels, g, axis, ignoreIndex, out),
+        (_, i) => terms(x, axis) * (repeated[i] as number),
+      );
+    },
   };
 }

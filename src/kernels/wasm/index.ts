@@ -3,8 +3,13 @@
  * does what would need more scratch memory than the bound. The choice depends on sizes alone, so that the same call
  * gives the same bits every time.
  */
+import * as jsConv from '../js/conv.ts';
+import * as jsElementwise from '../js/elementwise.ts';
 import { jsKernels } from '../js/index.ts';
-import type { FloatArray, Kernels, Strided } from '../types.ts';
+import * as jsMatmul from '../js/matmul.ts';
+import * as jsPool from '../js/pool.ts';
+import * as jsReduce from '../js/reduce.ts';
+import type { FloatArray, Kernels } from '../types.ts';
 import { kernelCache } from './cache.ts';
 import * as convolution from './conv.ts';
 import { convWeightGrad } from './convWeights.ts';
@@ -26,7 +31,7 @@ const product = (list: readonly number[]): number => list.reduce((a, b) => a * b
 const single = (...arrays: readonly FloatArray[]): boolean => arrays.every((a) => a instanceof Float32Array);
 
 /** Multiply-adds of a convolution, whichever of its three results is asked for: outputs times terms of the forward sum. */
-function products(out: readonly number[], w: readonly number[]): number {
+function convProducts(out: readonly number[], w: readonly number[]): number {
   return (product(out) * product(w)) / Math.max(1, w[0] as number);
 }
 
@@ -38,94 +43,133 @@ export interface WasmOptions {
   readonly onFallback?: (name: string) => void;
 }
 
-/** A set of kernels over the realm's shared scratch memory. */
-export function createWasmKernels({ threshold = 1, onFallback }: WasmOptions = {}): Kernels {
-  const least = threshold * LEAST_PRODUCTS;
-  /** Tries WebAssembly where the work is worth it; tells whether the result is there. */
-  const done = (name: string, worth: boolean, arrays: readonly FloatArray[], run: () => boolean): boolean => {
+/** Tries WebAssembly where the work is worth it; tells whether the result is there. */
+type Try = (name: string, worth: boolean, arrays: readonly FloatArray[], run: () => boolean) => boolean;
+
+function attempt({ onFallback }: WasmOptions): Try {
+  return (name, worth, arrays, run) => {
     if (!worth || !single(...arrays)) return false;
     if (run()) return true;
     onFallback?.(name);
     return false;
   };
+}
+
+/** Products of matrices. */
+export function products(options: WasmOptions = {}): Pick<Kernels, 'matmul'> {
+  const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_PRODUCTS];
   return {
-    ...jsKernels,
-    matmul(a: Strided, b: Strided, y: FloatArray): void {
+    matmul(a, b, y) {
       const work = y.length * (a.shape.at(-1) as number);
       if (!done('matmul', work > 0 && work >= least, [a.data, b.data, y], () => matmul(kernelCache(), a, b, y)))
-        jsKernels.matmul(a, b, y);
+        jsMatmul.matmul(a, b, y);
     },
-    ...convolutions(least, done),
-    ...elementwiseKernels(threshold * LEAST_ELEMENTS, done),
-    sum(x, axes, y) {
-      const worth = y.length > 0 && product(x.shape) > 0 && product(x.shape) >= threshold * LEAST_ELEMENTS;
-      if (!done('sum', worth, [x.data, y], () => sum(kernelCache(), x, axes, y))) jsKernels.sum(x, axes, y);
+  };
+}
+
+/** Convolution and its two adjoints. */
+export function convolutions(options: WasmOptions = {}): Pick<Kernels, 'conv' | 'convInputGrad' | 'convWeightGrad'> {
+  const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_PRODUCTS];
+  const worth = (work: number): boolean => work > 0 && work >= least;
+  return {
+    conv(x, w, geometry, shape, y) {
+      const run = (): boolean => convolution.conv(kernelCache(), x, w, geometry, shape, y);
+      if (!done('conv', worth(convProducts(shape, w.shape)), [x.data, w.data, y], run))
+        jsConv.conv(x, w, geometry, shape, y);
     },
+    convInputGrad(g, w, geometry, shape, y) {
+      const run = (): boolean => convolution.convInputGrad(kernelCache(), g, w, geometry, shape, y);
+      const chosen = worth(convProducts(g.shape, w.shape)) && y.length > 0;
+      if (!done('convInputGrad', chosen, [g.data, w.data, y], run)) jsConv.convInputGrad(g, w, geometry, shape, y);
+    },
+    convWeightGrad(x, g, geometry, shape, y) {
+      const run = (): boolean => convWeightGrad(kernelCache(), x, g, geometry, shape, y);
+      if (!done('convWeightGrad', worth(convProducts(g.shape, shape)), [x.data, g.data, y], run)) {
+        jsConv.convWeightGrad(x, g, geometry, shape, y);
+      }
+    },
+  };
+}
+
+/** Windows over spatial axes. */
+export function pools(options: WasmOptions = {}): Pick<Kernels, 'maxPoolIndices' | 'windowSum' | 'windowSpread'> {
+  const { threshold = 1 } = options;
+  const [done, least] = [attempt(options), threshold * LEAST_PRODUCTS];
+  return {
     windowSum(x, geometry, shape, y) {
       const work = y.length * product(geometry.kernel);
       const run = (): boolean => windowSum(kernelCache(), x, geometry, shape, y);
-      if (!done('windowSum', work > 0 && work >= least, [x.data, y], run)) jsKernels.windowSum(x, geometry, shape, y);
+      if (!done('windowSum', work > 0 && work >= least, [x.data, y], run)) jsPool.windowSum(x, geometry, shape, y);
     },
     windowSpread(g, geometry, shape, y) {
       const work = g.data.length > 0 && y.length > 0 ? product(g.shape) * product(geometry.kernel) : 0;
       const run = (): boolean => windowSpread(kernelCache(), g, geometry, shape, y);
       if (!done('windowSpread', work > 0 && work >= least, [g.data, y], run))
-        jsKernels.windowSpread(g, geometry, shape, y);
-    },
-    scatterAdd(src, axis, index, shape, y) {
-      const worth = y.length > 0 && y.length >= threshold * LEAST_ELEMENTS;
-      const run = (): boolean => scatterAdd(src, axis, index, shape, y);
-      if (!done('scatterAdd', worth, [src.data, index.data, y], run)) jsKernels.scatterAdd(src, axis, index, shape, y);
+        jsPool.windowSpread(g, geometry, shape, y);
     },
     maxPoolIndices(x, geometry, shape, y) {
       const worth = y.length > 0 && y.length >= (threshold * LEAST_ELEMENTS) / 4;
       if (!done('maxPoolIndices', worth, [x.data, y], () => maxPoolIndices(kernelCache(), x, geometry, shape, y))) {
-        jsKernels.maxPoolIndices(x, geometry, shape, y);
+        jsPool.maxPoolIndices(x, geometry, shape, y);
       }
     },
   };
 }
 
-type Done = (name: string, worth: boolean, arrays: readonly FloatArray[], run: () => boolean) => boolean;
-
-function convolutions(least: number, done: Done): Pick<Kernels, 'conv' | 'convInputGrad' | 'convWeightGrad'> {
-  const worth = (work: number): boolean => work > 0 && work >= least;
+/** Sums over axes. */
+export function sums(options: WasmOptions = {}): Pick<Kernels, 'sum'> {
+  const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_ELEMENTS];
   return {
-    conv(x, w, geometry, shape, y) {
-      const run = (): boolean => convolution.conv(kernelCache(), x, w, geometry, shape, y);
-      if (!done('conv', worth(products(shape, w.shape)), [x.data, w.data, y], run))
-        jsKernels.conv(x, w, geometry, shape, y);
-    },
-    convInputGrad(g, w, geometry, shape, y) {
-      const run = (): boolean => convolution.convInputGrad(kernelCache(), g, w, geometry, shape, y);
-      const chosen = worth(products(g.shape, w.shape)) && y.length > 0;
-      if (!done('convInputGrad', chosen, [g.data, w.data, y], run)) jsKernels.convInputGrad(g, w, geometry, shape, y);
-    },
-    convWeightGrad(x, g, geometry, shape, y) {
-      const run = (): boolean => convWeightGrad(kernelCache(), x, g, geometry, shape, y);
-      if (!done('convWeightGrad', worth(products(g.shape, shape)), [x.data, g.data, y], run)) {
-        jsKernels.convWeightGrad(x, g, geometry, shape, y);
-      }
+    sum(x, axes, y) {
+      const worth = y.length > 0 && product(x.shape) > 0 && product(x.shape) >= least;
+      if (!done('sum', worth, [x.data, y], () => sum(kernelCache(), x, axes, y))) jsReduce.sum(x, axes, y);
     },
   };
 }
 
-function elementwiseKernels(least: number, done: Done): Pick<Kernels, 'unary' | 'binary' | 'where'> {
+/** Sums into places. */
+export function scatters(options: WasmOptions = {}): Pick<Kernels, 'scatterAdd'> {
+  const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_ELEMENTS];
+  return {
+    scatterAdd(src, axis, index, shape, y) {
+      const worth = y.length > 0 && y.length >= least;
+      const run = (): boolean => scatterAdd(src, axis, index, shape, y);
+      if (!done('scatterAdd', worth, [src.data, index.data, y], run)) jsReduce.scatterAdd(src, axis, index, shape, y);
+    },
+  };
+}
+
+/** Element by element. */
+export function elementwiseKernels(options: WasmOptions = {}): Pick<Kernels, 'unary' | 'binary' | 'where'> {
+  const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_ELEMENTS];
   const worth = (y: FloatArray): boolean => y.length > 0 && y.length >= least;
   return {
     unary(name, x, y) {
       if (!done(name, worth(y), [x.data, y], () => elementwise.unary(kernelCache(), name, x, y)))
-        jsKernels.unary(name, x, y);
+        jsElementwise.unary(name, x, y);
     },
     binary(name, a, b, y) {
       if (!done(name, worth(y), [a.data, b.data, y], () => elementwise.binary(kernelCache(), name, a, b, y))) {
-        jsKernels.binary(name, a, b, y);
+        jsElementwise.binary(name, a, b, y);
       }
     },
     where(condition, a, b, y) {
       const run = (): boolean => elementwise.where(kernelCache(), condition, a, b, y);
-      if (!done('where', worth(y), [condition.data, a.data, b.data, y], run)) jsKernels.where(condition, a, b, y);
+      if (!done('where', worth(y), [condition.data, a.data, b.data, y], run)) jsElementwise.where(condition, a, b, y);
     },
+  };
+}
+
+/** All kernels over the realm's shared scratch memory; operations import them by family. */
+export function createWasmKernels(options: WasmOptions = {}): Kernels {
+  return {
+    ...jsKernels,
+    ...elementwiseKernels(options),
+    ...sums(options),
+    ...scatters(options),
+    ...products(options),
+    ...convolutions(options),
+    ...pools(options),
   };
 }
 

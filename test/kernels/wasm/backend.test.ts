@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { convKernels } from '../../../src/kernels/conv.ts';
+import { elementwiseKernels } from '../../../src/kernels/elementwise.ts';
 import { backend, kernels, resetBackend } from '../../../src/kernels/index.ts';
 import { jsKernels } from '../../../src/kernels/js/index.ts';
 import { KernelCache, Lru } from '../../../src/kernels/wasm/cache.ts';
@@ -26,13 +28,17 @@ describe('the choice of kernels', () => {
   it('is WebAssembly where it can be had', () => {
     expect(backend().name).toBe('wasm');
     expect(backend().simd).toBe(true);
-    expect(kernels()).toBe(wasmKernels);
+    expect(kernels()).toEqual(wasmKernels);
+    expect(elementwiseKernels().unary).not.toBe(jsKernels.unary);
+    expect(convKernels().conv).not.toBe(jsKernels.conv);
   });
 
   it('is TypeScript without SIMD, and says why', () => {
     forceFeatures({ simd: false });
     expect(backend()).toMatchObject({ name: 'js', simd: false, reasons: { simd: 'switched off' } });
     expect(kernels()).toBe(jsKernels);
+    expect(elementwiseKernels().unary).toBe(jsKernels.unary);
+    expect(convKernels().conv).toBe(jsKernels.conv);
   });
 
   it('follows TYPEDGRAD_BACKEND', () => {
