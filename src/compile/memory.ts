@@ -5,7 +5,7 @@
 
 import { backend } from '../kernels/backend.ts';
 import type { FloatArray } from '../kernels/types.ts';
-import type { FunctionBuilder } from '../kernels/wasm/assembler.ts';
+import { type FunctionBuilder, importedFunction } from '../kernels/wasm/assembler.ts';
 import { Lru } from '../kernels/wasm/cache.ts';
 import { encodeModule } from '../kernels/wasm/encode.ts';
 import { type Block, Heap } from '../kernels/wasm/heap.ts';
@@ -14,6 +14,14 @@ import type { Storage } from '../tensor/storage.ts';
 
 /** A kernel that was compiled, by the names of its functions. */
 export type Kernel = Readonly<Record<string, (...args: number[]) => number>>;
+
+/** A compiled module: its code, for other threads, and what it exports. */
+export interface KernelModule {
+  readonly bytes: Uint8Array;
+  readonly exports: Kernel;
+  /** The types of each export. */
+  readonly functions: readonly FunctionBuilder[];
+}
 
 /** How many kernels are kept for programs to come; those in use stay with their programs. */
 const kernelLimit = 1024;
@@ -30,7 +38,7 @@ export interface Region {
 /** The heap, and the kernels compiled for it. */
 export class ProgramMemory {
   readonly #heap: Heap | null;
-  readonly #kernels = new Lru<Kernel>(kernelLimit);
+  readonly #kernels = new Lru<KernelModule>(kernelLimit);
   readonly #homes = new WeakMap<Storage, number>();
   readonly #garbage = new FinalizationRegistry<Block>((block) => this.#heap?.free(block));
 
@@ -87,14 +95,42 @@ export class ProgramMemory {
   }
 
   /** The kernel of this key, assembled and compiled at first use. */
-  kernel(key: string, build: () => readonly FunctionBuilder[]): Kernel {
+  module(key: string, build: () => readonly FunctionBuilder[]): KernelModule {
     return this.#kernels.get(key, () => {
-      const heap = this.#heap!;
-      const module = new WebAssembly.Module(encodeModule(build(), heap.import));
-      const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory } });
-      return instance.exports as unknown as Kernel;
+      const functions = build();
+      return { ...this.compile(functions), functions: functions.map(withoutBody) };
     });
   }
+
+  /** Compiles functions; those that they import are given by name. */
+  compile(
+    functions: readonly FunctionBuilder[],
+    imports: Kernel = {},
+  ): { readonly bytes: Uint8Array; readonly exports: Kernel } {
+    const { import: form, memory } = this.#heap!;
+    const bytes = encodeModule(functions, form);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, ...imports } });
+    return { bytes, exports: instance.exports as unknown as Kernel };
+  }
+
+  /** Whether other threads can be on the memory. */
+  get isShared(): boolean {
+    return this.#heap?.import.shared ?? false;
+  }
+
+  /** The memory itself. @throws TypeError if there are no kernels. */
+  get memory(): WebAssembly.Memory {
+    return this.#heap!.memory;
+  }
+}
+
+/** A function's name and types alone. */
+function withoutBody({ name, params, result }: FunctionBuilder): FunctionBuilder {
+  return importedFunction(
+    name,
+    params.map(({ type }) => type),
+    result,
+  );
 }
 
 function arrayOn(buffer: ArrayBuffer, dtype: DType, offset: number, length: number): FloatArray {

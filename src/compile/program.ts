@@ -2,6 +2,8 @@
 
 import { kernels } from '../kernels/index.ts';
 import type { FloatArray, Strided } from '../kernels/types.ts';
+import type { FunctionBuilder } from '../kernels/wasm/assembler.ts';
+import { placeAt } from '../kernels/wasm/conductor.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -22,7 +24,7 @@ import {
 } from './graph.ts';
 import type { Group } from './group.ts';
 import { inPlaceTargets, mergeLifetimes, placeOf } from './in-place.ts';
-import { type ProgramMemory, programMemory, type Region } from './memory.ts';
+import { type Kernel, type ProgramMemory, programMemory, type Region } from './memory.ts';
 import { mergeCommonSubexpressions } from './passes/common.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { moveReluBehindPooling } from './passes/pooling.ts';
@@ -30,12 +32,13 @@ import { updatedValues } from './passes/rewrite.ts';
 import { simplify } from './passes/simplify.ts';
 import { Patterns } from './patterns.ts';
 import { elementBytes, type Lifetime, lifetimesOf, type MemoryPlan, planMemory } from './plan.ts';
+import { compose, Imports, perform, performStep, type Score } from './score.ts';
 import { convStep } from './steps/conv.ts';
 import { loopStep } from './steps/loop.ts';
 import { type LoopPlan, planLoop } from './steps/loop-plan.ts';
 import { poolStep, unpoolStep } from './steps/pool.ts';
 import { singleStep } from './steps/single.ts';
-import type { Step, StepContext } from './steps/step.ts';
+import type { Step, StepContext, ThreadRegion } from './steps/step.ts';
 
 /** The passes in order; each gives an equivalent graph. */
 export const passes: readonly ((graph: Graph) => Graph)[] = [
@@ -54,7 +57,10 @@ export class Program implements StepContext {
   readonly plan: MemoryPlan;
   readonly memory: ProgramMemory = programMemory();
   readonly #arena: Region;
+  /** Regions of its own, and those that the steps asked for. */
   readonly #own: Region[] = [];
+  readonly #imports = new Imports();
+  readonly #changed: readonly Storage[];
   readonly #constants = new Map<Value, Region>();
   readonly #externals = new Map<Value, { readonly region: Region; readonly storage: Storage }>();
   /** Whose place a value takes that is written where another was read. */
@@ -64,6 +70,7 @@ export class Program implements StepContext {
   /** The operations of each step. */
   readonly groups: readonly Group[];
   readonly steps: readonly Step[];
+  readonly #score: Score | null;
   readonly #ownGrads = new Map<Tensor, Tensor>();
   readonly #buffers = new Map<Value, FloatArray>();
   readonly #slots: readonly Value[];
@@ -108,7 +115,9 @@ export class Program implements StepContext {
     this.plan = planMemory(this.lifetimes);
     this.#arena = this.memory.region(this.plan.bytes, this);
     if (canFuse) this.#placeConstants();
+    this.#changed = changedStorages(this.graph);
     this.steps = groups.map((group) => this.#step(group, loops.get(group), patterns));
+    this.#score = canFuse ? compose(this.steps, this.#imports, this.memory) : null;
   }
 
   #step(group: Group, loop: LoopPlan | undefined, patterns: Patterns): Step {
@@ -128,7 +137,9 @@ export class Program implements StepContext {
   run(inputs: readonly (Tensor | NumberArray)[]): Tensor[] {
     this.#load(inputs);
     this.#lastInputs = inputs;
-    for (const step of this.steps) step.run();
+    if (this.#score === null) for (const step of this.steps) step.finish?.();
+    else perform(this.#score);
+    for (const storage of this.#changed) storage.version++;
     for (const value of this.#updatedSlots) {
       const grad = gradOf(value);
       grad.data.set(this.buffer(value));
@@ -152,6 +163,12 @@ export class Program implements StepContext {
     }
   }
 
+  /** Runs one step alone. */
+  runStep(index: number): void {
+    if (this.#score !== null) performStep(this.#score, index);
+    this.steps[index]!.finish?.();
+  }
+
   /** Gives the memory back. The program must not be run again. */
   dispose(): void {
     this.#arena.free();
@@ -164,12 +181,7 @@ export class Program implements StepContext {
    */
   beginRehearsal(): (() => void) | null {
     if (this.#lastInputs === null) return null;
-    const changed = new Set(
-      this.graph.nodes.flatMap(({ op, target }) =>
-        op === null && target.value.source.kind === 'state' ? [target.value.source.storage] : [],
-      ),
-    );
-    const saved = [...changed].map((storage) => ({ storage, data: storage.data.slice(), version: storage.version }));
+    const saved = this.#changed.map((storage) => ({ storage, data: storage.data.slice(), version: storage.version }));
     return () => {
       for (const { storage, data, version } of saved) {
         storage.data.set(data);
@@ -217,6 +229,19 @@ export class Program implements StepContext {
 
   isNeeded(value: Value): boolean {
     return this.#needed.has(value);
+  }
+
+  kernel(key: string, build: () => readonly FunctionBuilder[]): Kernel {
+    return this.memory.module(key, build).exports;
+  }
+
+  imported(key: string, build: () => readonly FunctionBuilder[], name = 'run'): FunctionBuilder {
+    return this.#imports.get(this.memory.module(key, build), name);
+  }
+
+  perThread(floats: number): ThreadRegion {
+    const { address } = this.scratch(floats);
+    return { at: () => placeAt(address) };
   }
 
   scratch(floats: number): Region {
@@ -287,6 +312,14 @@ export class Program implements StepContext {
     this.#buffers.set(value, buffer);
     return buffer;
   }
+}
+
+/** The arrays that a graph updates in place. */
+function changedStorages({ nodes }: Graph): Storage[] {
+  const storages = nodes.flatMap(({ op, target }) =>
+    op === null && target.value.source.kind === 'state' ? [target.value.source.storage] : [],
+  );
+  return [...new Set(storages)];
 }
 
 /** What `grad` of a slot's tensor holds now. */

@@ -3,82 +3,109 @@
  * result unpacked or pooled while it is still in the cache. The gradients pack a pooled gradient by spreading it.
  */
 
-import { copyPiece, sizesOf } from '../../kernels/wasm/convParts.ts';
-import { planForward, planInputGrad, planWeightGrad, type Stage } from '../../kernels/wasm/convPlan.ts';
-import { dotFunctions, dotKey, dotTable } from '../../kernels/wasm/dots.ts';
+import { type Expr, type FunctionBuilder, i32, type Local, op, plus } from '../../kernels/wasm/assembler.ts';
+import { emitZeros, placeAt, type Task } from '../../kernels/wasm/conductor.ts';
+import { pieceSizes, sizesOf } from '../../kernels/wasm/convParts.ts';
+import {
+  type ConvPlan,
+  type ConvSizes,
+  planForward,
+  planInputGrad,
+  planWeightGrad,
+  type Stage,
+  type WeightPlan,
+} from '../../kernels/wasm/convPlan.ts';
+import { dotFunctions, dotKey, dotRows, dotTable } from '../../kernels/wasm/dots.ts';
 import { features } from '../../kernels/wasm/features.ts';
-import { type LayoutKernels, layoutKernels } from '../../kernels/wasm/layout.ts';
+import { type LayoutKernels, layoutFunctions } from '../../kernels/wasm/layout.ts';
 import type { Piece } from '../../kernels/wasm/plan.ts';
 import { poolFunctions, poolKey, unpoolFunctions } from '../../kernels/wasm/pooling.ts';
 import { tapFunctions, tapKey, tapTable } from '../../kernels/wasm/taps.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
-import type { Region } from '../memory.ts';
 import type { ConvAttrs } from '../patterns.ts';
 import { poolKernelOf, spatialThree } from './pool.ts';
 import { runApart } from './single.ts';
 import type { Step, StepContext } from './step.ts';
 
-type Call = () => void;
+type Address = Expr<'i32'>;
 
-/** `copyPiece`, to be carried out in each run. */
-function copyCall(...args: Parameters<typeof copyPiece>): Call {
-  return () => copyPiece(...args);
+/** A max pooling whose way back is carried out while a gradient is packed. */
+interface Spread {
+  readonly node: GraphNode;
+  readonly pool: GraphNode;
 }
 
-/** How the source of a convolution is filled for the images from `first` on. */
-type Fill = (first: number, count: number) => Call[];
+/** Emits the packing of `count` images, `channels` of each, from image `first` and channel `channel` on. */
+type Fill = (f: FunctionBuilder, first: Address, channel: Address, count: number, to: Address) => void;
+
+/** Where packed images go: floats from image to image, plane to plane, row to row, and where the first begins. */
+interface Target {
+  readonly image: number;
+  readonly channel: number;
+  readonly rows: readonly [number, number];
+  readonly pieces: readonly Piece[];
+}
+
+const constant = (value: number): Expr<'i32'> => i32(value);
 
 class ConvLowering {
   readonly #context: StepContext;
-  readonly #k: LayoutKernels;
   readonly #fma: boolean = features().relaxed;
 
   constructor(context: StepContext) {
     this.#context = context;
-    this.#k = layoutKernels({ get: (key, build) => context.memory.kernel(key, build) });
   }
 
-  /** Packs images of a dense view. */
-  #packing(view: View, pieces: readonly Piece[], to: number, imageStride: number, channel: number): Fill {
-    const channels = view.shape[1]!;
+  #layout(name: keyof LayoutKernels): FunctionBuilder {
+    return this.#context.imported('layout', layoutFunctions, name);
+  }
+
+  /** Emits copies of `count` images' pieces; images lie so many floats apart. */
+  #copyImages(
+    f: FunctionBuilder,
+    pieces: readonly Piece[],
+    count: number,
+    channels: number,
+    from: { readonly at: Address; readonly image: number; readonly channel: number },
+    to: { readonly at: Address; readonly image: number; readonly channel: number },
+  ): void {
+    const copy = this.#layout('copy');
+    const [source, target] = [f.let(from.at, 'source'), f.let(to.at, 'target')];
+    f.repeat(count, () => {
+      for (const piece of pieces) {
+        const sizes = pieceSizes(piece, channels, from.channel, to.channel);
+        f.call(copy, plus(source, 4 * piece.from), plus(target, 4 * piece.to), ...sizes.map(constant));
+      }
+      f.advance(source, 4 * from.image);
+      f.advance(target, 4 * to.image);
+    });
+  }
+
+  /** Packs a view, `channels` channels of each image. */
+  #packing(view: View, channels: number, { image, channel, pieces }: Target): Fill {
     const size = sizeOf(view.shape.slice(2));
-    const from = this.#context.address(view);
-    return (first, count) =>
-      Array.from({ length: count }, (_, i) => i).flatMap((i) =>
-        pieces.map((piece) =>
-          copyCall(
-            this.#k,
-            piece,
-            from + 4 * (first + i) * channels * size,
-            to + 4 * i * imageStride,
-            channels,
-            size,
-            channel,
-          ),
-        ),
-      );
+    const imageSize = sizeOf(view.shape.slice(1));
+    const base = this.#context.address(view);
+    return (f, first, from, count, to) => {
+      const at = placeAt(base, [first, 4 * imageSize], [from, 4 * size]);
+      this.#copyImages(f, pieces, count, channels, { at, image: imageSize, channel: size }, { at: to, image, channel });
+    };
   }
 
-  /** Packs images of a gradient that comes out of a max pooling, spreading it. */
-  #spreading(
-    spread: GraphNode,
-    pool: GraphNode,
-    to: number,
-    imageStride: number,
-    channel: number,
-    rowStrides: readonly [number, number],
-    at: number,
-  ): Fill {
-    const [, index, g] = spread.reads;
-    const layout = { planes: pool.reads[0]!.shape[1]!, imageStride, planeStride: channel, rowStrides };
+  /** Packs a gradient that comes out of a max pooling, spreading it. */
+  #spreading({ node, pool }: Spread, channels: number, { image, channel, rows, pieces }: Target): Fill {
+    const [, index, g] = node.reads;
+    const layout = { planes: channels, imageStride: image, planeStride: channel, rowStrides: rows };
     const pooled = sizeOf(pool.target.shape.slice(1));
-    const [from, where] = [this.#context.address(g!), this.#context.address(index!)];
-    return (first, count) => {
+    const plane = sizeOf(pool.target.shape.slice(2));
+    const [gradient, where] = [this.#context.address(g!), this.#context.address(index!)];
+    return (f, first, from, count, to) => {
       const kernel = poolKernelOf(pool, { ...layout, images: count }, true);
-      const { run } = this.#context.memory.kernel(poolKey('unpool', kernel), () => unpoolFunctions(kernel));
-      return [() => void run!(from + 4 * first * pooled, where + 4 * first * pooled, to + 4 * at)];
+      const run = this.#context.imported(poolKey('unpool', kernel), () => unpoolFunctions(kernel));
+      const at = (base: number): Address => placeAt(base, [first, 4 * pooled], [from, 4 * plane]);
+      f.call(run, at(gradient), at(where), plus(to, 4 * pieces[0]!.to));
     };
   }
 
@@ -91,7 +118,7 @@ class ConvLowering {
   }
 
   /** The forward convolution or the input gradient over a group's first node. */
-  linear(group: Group, spread: { node: GraphNode; pool: GraphNode } | null): Step {
+  linear(group: Group, spread: Spread | null): Step {
     const { nodes } = group;
     const [node] = nodes as [GraphNode];
     const isForward = nameOf(node) === 'conv';
@@ -101,195 +128,328 @@ class ConvLowering {
       ? sizesOf(source.shape, weight.shape, shape, geometry)
       : sizesOf(shape, weight.shape, source.shape, geometry);
     const plan = isForward ? planForward(sizes, this.#fma) : planInputGrad(sizes, this.#fma);
-    const { groups } = geometry;
-    const add = nodes.find((other) => nameOf(other) === 'add');
-    const pool = nodes.find((other) => nameOf(other) === 'maxPoolIndices');
-    const gather = nodes.find((other) => nameOf(other) === 'gather');
-    const result = (add ?? node).target;
-    const writesDense = this.#context.isNeeded(result.value) || pool === undefined;
-
     const all = spread === null ? nodes : [spread.node, ...nodes];
     const name = describeConv(group, spread !== null);
-    if (spread !== null && !coversAll(plan.pieces, source)) return { name, run: () => runApart(all, this.#context) };
+    const apart = (): void => runApart(all, this.#context);
+    if (spread !== null && !coversAll(plan.pieces, source)) return { name, tasks: [], finish: apart };
+    const weightAt = this.#context.address(weight);
+    const { finite } = this.#context.kernel('layout', layoutFunctions);
+    const isPadded = !plan.source.dense;
+    return {
+      name,
+      tasks: [this.#linearTask(group, sizes, plan, spread)],
+      // Padding is zeros, and zero times an infinite weight would be NaN where the definition has no term.
+      ...(isPadded && {
+        finish: () => {
+          if (finite!(weightAt, weight.value.size) === 0) apart();
+        },
+      }),
+    };
+  }
+
+  #linearTask({ nodes }: Group, sizes: ConvSizes, plan: ConvPlan, spread: Spread | null): Task {
+    const [node] = nodes as [GraphNode];
+    const [source, weight] = node.reads as [View, View];
+    const { groups } = sizes;
+    const add = nodes.find((other) => nameOf(other) === 'add');
+    const pooling = this.#pooling(nodes, plan);
+    const result = (add ?? node).target;
+    const writesDense = this.#context.isNeeded(result.value) || pooling === null;
     const { strides, channel, dense } = plan.source;
     const isInPlace = dense && spread === null;
-    const packed = isInPlace ? 0 : this.#context.scratch(groups * plan.inputs * channel).address;
-    const rows = this.#context.scratch(plan.rows).address;
-    const x = isInPlace ? this.#context.address(source) : 0;
-    const inputImage = sizeOf(source.shape.slice(1));
-    const fill: Fill =
-      spread !== null
-        ? this.#spreading(
-            spread.node,
-            spread.pool,
-            packed,
-            strides[0],
-            channel,
-            [strides[1], strides[2]],
-            plan.pieces[0]!.to,
-          )
-        : isInPlace
-          ? () => []
-          : this.#packing(source, plan.pieces, packed, strides[0], channel);
-    const ready = plan.stages.map((stage) => {
+    const packed = isInPlace ? null : this.#context.perThread(groups * plan.inputs * channel);
+    const rows = this.#context.perThread(plan.rows);
+    const target = { image: strides[0], channel, rows: [strides[1], strides[2]] as const, pieces: plan.pieces };
+    const fill = isInPlace ? null : this.#filling(source, spread, groups * plan.inputs, target);
+    const stages = plan.stages.map((stage) => {
       const kernel = add ? { ...stage.kernel, epilogue: { bias: true } } : stage.kernel;
       return {
         stage,
-        run: this.#context.memory.kernel(tapKey(kernel), () => tapFunctions(kernel)).run!,
+        run: this.#context.imported(tapKey(kernel), () => tapFunctions(kernel)),
         table: this.#table(tapTable(stage.kernel)),
       };
     });
-    const w = this.#context.address(weight);
-    const wGroup = weight.value.size / groups;
-    const bias = add ? this.#context.address(add.reads[1]!) : 0;
-    const y = writesDense ? this.#context.address(result) : 0;
+    const [xAt, wAt] = [isInPlace ? this.#context.address(source) : 0, this.#context.address(weight)];
+    const [biasAt, yAt] = [
+      add ? this.#context.address(add.reads[1]!) : 0,
+      writesDense ? this.#context.address(result) : 0,
+    ];
     const groupSize = plan.outputs * plan.outputSize;
-    const pooled = pool === undefined ? 0 : this.#pooledAddress(pool, gather);
-
-    const calls: Call[] = [];
-    for (let n = 0; n < sizes.images; n += plan.images) {
-      const count = Math.min(plan.images, sizes.images - n);
-      calls.push(...fill(n, count));
-      for (const { stage, run, table } of ready) {
-        for (let g = 0; g < groups; g++) {
-          const from = (isInPlace ? x + 4 * n * inputImage : packed) + 4 * g * plan.inputs * channel;
-          const target = y + 4 * (n * groups + g) * groupSize;
-          const isDirect = stage.dense && writesDense;
-          const to = isDirect ? target : rows;
-          calls.push(this.#stageCall(stage, run, from, w + 4 * g * wGroup, to, bias + 4 * g * plan.outputs, table));
+    const imageSize = groups * groupSize;
+    const images = (f: FunctionBuilder, first: Local<'i32'>, count: number, thread: Address): void => {
+      const packedAt = packed === null ? placeAt(xAt, [first, 4 * groups * plan.inputs * channel]) : packed.at(thread);
+      const from = f.let(packedAt, 'x');
+      fill?.(f, first, i32(0), count, from);
+      const rowsAt = f.let(rows.at(thread), 'rows');
+      if (plan.sparse) emitZeros(f, placeAt(yAt, [first, 4 * imageSize]), 4 * count * imageSize);
+      for (const { stage, run, table } of stages) {
+        const [x, w, bias] = [f.let(from, 'x'), f.let(i32(wAt), 'w'), f.let(i32(biasAt), 'bias')];
+        const y = f.let(placeAt(yAt, [first, 4 * imageSize]), 'y');
+        const pooled = pooling?.begin(f, first) ?? null;
+        const isDirect = stage.dense && writesDense;
+        const to = isDirect ? y : rowsAt;
+        const { segments, xSegment, ySegment } = stage;
+        f.repeat(groups, () => {
+          const more = [table, segments, 4 * xSegment, 4 * ySegment];
+          f.call(run, x, w, to, bias, i32(0), ...more.map(constant));
           if (writesDense && !isDirect) {
-            for (let i = 0; i < count; i++) {
-              calls.push(
-                copyCall(
-                  this.#k,
-                  stage.unpack,
-                  rows + 4 * i * strides[0],
-                  target + 4 * i * groups * groupSize,
-                  plan.outputs,
-                  stage.rows,
-                  plan.outputSize,
-                ),
-              );
-            }
+            const dense = { at: y, image: imageSize, channel: plan.outputSize };
+            const spaced = { at: rowsAt, image: strides[0], channel: stage.rows };
+            this.#copyImages(f, [stage.unpack], count, plan.outputs, spaced, dense);
           }
-          if (pool) calls.push(this.#poolCall(pool, pooled, to, stage, strides, count, n, g, plan.outputs));
-        }
+          pooling?.emit(f, to, pooled!, stage, count);
+          f.advance(x, 4 * plan.inputs * channel);
+          f.advance(w, (4 * weight.value.size) / groups);
+          f.advance(y, 4 * groupSize);
+          if (add) f.advance(bias, 4 * plan.outputs);
+        });
       }
-    }
-    const isSparse = plan.sparse;
+    };
+    return imageBlocks(sizes.images, plan.images, images);
+  }
+
+  #filling(view: View, spread: Spread | null, channels: number, target: Target): Fill {
+    return spread === null ? this.#packing(view, channels, target) : this.#spreading(spread, channels, target);
+  }
+
+  /** The pooling of one group's outputs after the other, where a group of nodes ends in one. */
+  #pooling(nodes: readonly GraphNode[], plan: ConvPlan): Pooling | null {
+    const pool = nodes.find((other) => nameOf(other) === 'maxPoolIndices');
+    if (pool === undefined) return null;
+    const gather = nodes.find((other) => nameOf(other) === 'gather');
+    // Values that nobody wants go to scratch.
+    const values = gather
+      ? this.#context.address(gather.target)
+      : this.#context.scratch(pool.target.value.size).address;
+    const indexed = this.#context.isNeeded(pool.target.value);
+    const index = indexed ? this.#context.address(pool.target) : 0;
+    const image = 4 * sizeOf(pool.target.shape.slice(1));
+    const step = 4 * plan.outputs * sizeOf(pool.target.shape.slice(2));
     return {
-      name,
-      run: () => {
-        // Padding is zeros, and zero times an infinite weight would be NaN where the definition has no term.
-        if (!dense && this.#k.finite(w, weight.value.size) === 0) {
-          runApart(all, this.#context);
-          return;
-        }
-        if (isSparse) this.#context.buffer(result.value).fill(0);
-        for (const call of calls) call();
+      begin: (f, first) => [
+        f.let(placeAt(values, [first, image]), 'pooled'),
+        f.let(placeAt(index, [first, image]), 'index'),
+      ],
+      emit: (f, rows, [value, where], stage, images) => {
+        const [f1, f2] = stage.unpack.fromStrides;
+        const layout = {
+          images,
+          planes: plan.outputs,
+          imageStride: plan.source.strides[0],
+          planeStride: stage.rows,
+          rowStrides: [f1, f2] as const,
+        };
+        const kernel = poolKernelOf(pool, layout, indexed);
+        const run = this.#context.imported(poolKey('pool', kernel), () => poolFunctions(kernel));
+        f.call(run, rows, value, where);
+        f.advance(value, step);
+        f.advance(where, step);
       },
     };
   }
 
-  #stageCall(
-    stage: Stage,
-    run: (...args: number[]) => number,
-    x: number,
-    w: number,
-    y: number,
-    bias: number,
-    table: number,
-  ): Call {
-    const { segments, xSegment, ySegment } = stage;
-    return () => void run(x, w, y, bias, 0, table, segments, 4 * xSegment, 4 * ySegment);
-  }
-
-  /** Where pooled values go; to scratch if nobody wants them. */
-  #pooledAddress(pool: GraphNode, gather: GraphNode | undefined): number {
-    return gather ? this.#context.address(gather.target) : this.#context.scratch(pool.target.value.size).address;
-  }
-
-  /** Pools the rows of one group's outputs. */
-  #poolCall(
-    pool: GraphNode,
-    y: number,
-    rows: number,
-    stage: Stage,
-    strides: readonly number[],
-    images: number,
-    first: number,
-    group: number,
-    outputs: number,
-  ): Call {
-    const indexed = this.#context.isNeeded(pool.target.value);
-    const [f1, f2] = [stage.unpack.fromStrides[0], stage.unpack.fromStrides[1]];
-    const layout = {
-      images,
-      planes: outputs,
-      imageStride: strides[0]!,
-      planeStride: stage.rows,
-      rowStrides: [f1, f2] as const,
-    };
-    const kernel = poolKernelOf(pool, layout, indexed);
-    const { run } = this.#context.memory.kernel(poolKey('pool', kernel), () => poolFunctions(kernel));
-    const plane = sizeOf(pool.target.shape.slice(2));
-    const at = 4 * (first * kernel.pooledImage + group * outputs * plane);
-    const index = indexed ? this.#context.address(pool.target) + at : 0;
-    return () => void run!(rows, y + at, index);
-  }
-
   /** The weight gradient. */
-  weights(node: GraphNode, spread: { node: GraphNode; pool: GraphNode } | null): Step {
+  weights(node: GraphNode, spread: Spread | null): Step {
     const { geometry, shape } = node.attrs as ConvAttrs;
     const [x, gradient] = node.reads as [View, View];
     const sizes = sizesOf(x.shape, shape, gradient.shape, geometry);
     const plan = planWeightGrad(sizes, this.#fma);
-    const { kernel, runs, source } = plan;
-    const { groups } = geometry;
     const size = sizeOf(shape);
-    // A run's last block reads x beyond the run's end, where g is zero and x must be finite.
-    const beyond = plan.gRun - runs.length + 8;
-    const packed = this.#context.scratch(groups * kernel.channels * source.channel + beyond);
-    const rows: Region = this.#context.scratch(groups * kernel.outputs * kernel.gOutput);
-    const rowsLength = groups * kernel.outputs * kernel.gOutput;
-    const sums = this.#context.scratch(4 * size);
-    const [t0, t1] = plan.gPiece.toStrides;
-    const fillX = this.#packing(x, plan.pieces, packed.address, source.strides[0], source.channel);
-    const fillG: Fill =
-      spread !== null
-        ? this.#spreading(spread.node, spread.pool, rows.address, plan.gImage, kernel.gOutput, [t0, t1], plan.gPiece.to)
-        : this.#packing(gradient, [plan.gPiece], rows.address, plan.gImage, kernel.gOutput);
-    const run = this.#context.memory.kernel(dotKey(kernel), () => dotFunctions(kernel)).run!;
-    const table = this.#table(dotTable(kernel));
-    const calls: Call[] = [];
-    for (let n = 0; n < sizes.images; n += plan.images) {
-      const count = Math.min(plan.images, sizes.images - n);
-      calls.push(...fillX(n, count));
-      if (count < plan.images) calls.push(() => void rows.view('float32', 0, rowsLength).fill(0));
-      calls.push(...fillG(n, count));
-      for (let group = 0; group < groups; group++) {
-        const xg = packed.address + 4 * group * kernel.channels * source.channel;
-        const gg = rows.address + 4 * group * kernel.outputs * kernel.gOutput;
-        const sum = sums.address + 16 * ((group * size) / groups);
-        for (let o = 0; o < runs.outer; o++) {
-          const [xo, go] = [xg + 4 * o * plan.xOuter, gg + 4 * o * plan.gOuter];
-          calls.push(() => void run(xo, go, sum, table, runs.segments, 4 * plan.xRun, 4 * plan.gRun));
-        }
-      }
-    }
     const to = this.#context.address(node.target);
-    const all = spread === null ? [node] : [spread.node, node];
+    const split = splitWeights(sizes, plan, size);
+    const { parts } = split;
+    const sums = this.#context.scratch(4 * parts * size).address;
+    const sumLanes = this.#layout('sumLanes');
+    const { finite } = this.#context.kernel('layout', layoutFunctions);
+    const adding: Task = {
+      units: 1,
+      emit: (f) => f.call(sumLanes, ...[sums, to, size, parts, 16 * size].map(constant)),
+    };
+    const summing = this.#weightTask(node, sizes, plan, split, spread, sums, to);
     return {
       name: `convolution's weight gradient${spread ? ' behind a max pool' : ''}`,
-      run: () => {
-        sums.view('float32', 0, 4 * size).fill(0);
-        for (const call of calls) call();
-        this.#k.sumLanes(sums.address, to, size);
+      tasks: split.isWhole ? [summing] : [summing, adding],
+      finish: () => {
         // Zeros of g between rows times an infinite x are NaN, where the definition has no term.
-        if (this.#k.finite(to, size) === 0) runApart(all, this.#context);
+        if (finite!(to, size) === 0) runApart(spread === null ? [node] : [spread.node, node], this.#context);
       },
     };
   }
+
+  #weightTask(
+    node: GraphNode,
+    sizes: ConvSizes,
+    plan: WeightPlan,
+    split: WeightSplit,
+    spread: Spread | null,
+    sums: number,
+    to: number,
+  ): Task {
+    const [x, gradient] = node.reads as [View, View];
+    const { runs, source } = plan;
+    const { channels, gOutput } = plan.kernel;
+    const { units, groups, outputs } = split;
+    // A run's last block reads x beyond the run's end, where g is zero and x must be finite.
+    const beyond = plan.gRun - runs.length + 8;
+    const packed = this.#context.perThread(groups * channels * source.channel + beyond);
+    const rowsLength = groups * outputs * gOutput;
+    const rows = this.#context.perThread(rowsLength);
+    const [t0, t1] = plan.gPiece.toStrides;
+    const fillX = this.#packing(x, groups * channels, {
+      image: source.strides[0],
+      channel: source.channel,
+      rows: [0, 0],
+      pieces: plan.pieces,
+    });
+    const table = this.#table(dotTable(plan.kernel));
+    const sumLanes = this.#layout('sumLanes');
+    const blocks = Math.ceil(sizes.images / plan.images);
+    const rest = sizes.images % plan.images;
+
+    /** Everything for a unit of `count` outputs of each of its groups. */
+    const unitOf = (f: FunctionBuilder, unit: Address, thread: Address, count: number): void => {
+      const kernel = { ...plan.kernel, outputs: count };
+      const run = this.#context.imported(dotKey(kernel), () => dotFunctions(kernel));
+      const fillG = this.#filling(gradient, spread, groups * count, {
+        image: plan.gImage,
+        channel: gOutput,
+        rows: [t0, t1],
+        pieces: [plan.gPiece],
+      });
+      const groupSize = count * channels * plan.kernel.taps.length;
+      const size = groups * groupSize;
+      const sum = f.let(placeAt(sums, [unit, 16 * split.size]), 'sum');
+      const [xs, gs] = [f.let(packed.at(thread), 'xs'), f.let(rows.at(thread), 'gs')];
+      emitZeros(f, sum, 16 * size);
+      const images = (first: Local<'i32'>, n: number): void => {
+        fillX(f, first, op('i32.mul', unit, i32(split.channelStep)), n, xs);
+        if (n < plan.images) emitZeros(f, gs, 4 * rowsLength);
+        fillG(f, first, op('i32.mul', unit, i32(split.outputStep)), n, gs);
+        const [xg, gg, acc] = [f.let(xs, 'xg'), f.let(gs, 'gg'), f.let(sum, 'acc')];
+        f.repeat(groups, () => {
+          const [xo, go] = [f.let(xg, 'xo'), f.let(gg, 'go')];
+          f.repeat(runs.outer, () => {
+            f.call(run, xo, go, acc, ...[table, runs.segments, 4 * plan.xRun, 4 * plan.gRun].map(constant));
+            f.advance(xo, 4 * plan.xOuter);
+            f.advance(go, 4 * plan.gOuter);
+          });
+          f.advance(xg, 4 * channels * source.channel);
+          f.advance(gg, 4 * count * gOutput);
+          f.advance(acc, 16 * groupSize);
+        });
+      };
+      const part = (of: Address): Address => op('i32.div_u', op('i32.mul', of, i32(blocks)), i32(units));
+      const byImages = split.parts > 1;
+      const block = f.let(byImages ? part(unit) : i32(0), 'block');
+      const end = f.let(byImages ? part(op('i32.add', unit, i32(1))) : i32(blocks), 'end');
+      f.while(block, end, 1, () => {
+        const first = f.let(op('i32.mul', block, i32(plan.images)), 'first');
+        if (rest === 0) images(first, plan.images);
+        else {
+          f.if(
+            op('i32.eq', block, i32(blocks - 1)),
+            () => images(first, rest),
+            () => images(first, plan.images),
+          );
+        }
+      });
+      if (split.isWhole) f.call(sumLanes, sum, placeAt(to, [unit, 4 * split.size]), ...[size, 1, 0].map(constant));
+    };
+    return {
+      units,
+      emit: (f, unit, thread) => {
+        if (split.last === outputs) unitOf(f, unit, thread, outputs);
+        else {
+          f.if(
+            op('i32.eq', unit, i32(units - 1)),
+            () => unitOf(f, unit, thread, split.last),
+            () => unitOf(f, unit, thread, outputs),
+          );
+        }
+      },
+    };
+  }
+}
+
+/** What pools a group's outputs after they were computed. */
+interface Pooling {
+  /** Pointers to the values and the positions of the images from `first` on. */
+  begin(f: FunctionBuilder, first: Local<'i32'>): [Local<'i32'>, Local<'i32'>];
+  emit(f: FunctionBuilder, rows: Address, at: [Local<'i32'>, Local<'i32'>], stage: Stage, images: number): void;
+}
+
+/** The task over blocks of `together` images, the last of which may be smaller. */
+function imageBlocks(
+  images: number,
+  together: number,
+  emit: (f: FunctionBuilder, first: Local<'i32'>, count: number, thread: Address) => void,
+): Task {
+  const units = Math.ceil(images / together);
+  const rest = images % together;
+  return {
+    units,
+    emit(f, unit, thread) {
+      const first = f.let(op('i32.mul', unit, i32(together)), 'first');
+      if (rest === 0) emit(f, first, together, thread);
+      else {
+        f.if(
+          op('i32.eq', unit, i32(units - 1)),
+          () => emit(f, first, rest, thread),
+          () => emit(f, first, together, thread),
+        );
+      }
+    },
+  };
+}
+
+/** How a weight gradient becomes units: by what is summed over, or by what is summed up. */
+interface WeightSplit {
+  readonly units: number;
+  /** Groups of a unit, outputs of each, and outputs of the last unit. */
+  readonly groups: number;
+  readonly outputs: number;
+  readonly last: number;
+  /** Input channels and outputs from unit to unit. */
+  readonly channelStep: number;
+  readonly outputStep: number;
+  /** Weights of a unit. */
+  readonly size: number;
+  /** Sums of all weights that are added up in the end: more than 1 if units are series of images. */
+  readonly parts: number;
+  /** Whether a unit's weights are finished by itself. */
+  readonly isWhole: boolean;
+}
+
+/** Weights whose four partial sums each lie in the first-level cache are summed up over several series of images. */
+const fewWeights = 4096;
+const mostParts = 8;
+/** Weights of a unit whose partial sums lie in the second-level cache. */
+const unitWeights = 16384;
+
+function splitWeights(
+  { images, groups }: ConvSizes,
+  { images: together, kernel }: WeightPlan,
+  size: number,
+): WeightSplit {
+  const { outputs, channels } = kernel;
+  const row = channels * kernel.taps.length;
+  if (size <= fewWeights) {
+    const parts = Math.min(mostParts, Math.ceil(images / together));
+    const isWhole = false;
+    return { units: parts, groups, outputs, last: outputs, channelStep: 0, outputStep: 0, size, parts, isWhole };
+  }
+  if (groups > 1) {
+    const own = size / groups;
+    const split = { units: groups, groups: 1, outputs, last: outputs, channelStep: channels, outputStep: outputs };
+    return { ...split, size: own, parts: 1, isWhole: own % 4 === 0 };
+  }
+  const rows = dotRows(kernel);
+  const wanted = Math.min(mostParts, Math.max(mostParts / 2, Math.ceil(size / unitWeights)));
+  const block = Math.min(outputs, rows * Math.ceil(outputs / wanted / rows));
+  const units = Math.ceil(outputs / block);
+  const last = outputs - (units - 1) * block;
+  const split = { units, groups, outputs: block, last, channelStep: 0, outputStep: block };
+  return { ...split, size: block * row, parts: 1, isWhole: (block * row) % 4 === 0 };
 }
 
 /** Whether a source is one plane that takes all of the gradient, so that a pooling's way back can write into it. */
@@ -309,11 +469,7 @@ function describeConv({ nodes }: Group, isSpread: boolean): string {
 }
 
 /** The step of a convolution and what was fused with it. */
-export function convStep(
-  group: Group,
-  spread: { node: GraphNode; pool: GraphNode } | null,
-  context: StepContext,
-): Step {
+export function convStep(group: Group, spread: Spread | null, context: StepContext): Step {
   const lowering = new ConvLowering(context);
   const node = group.nodes[0]!;
   return nameOf(node) === 'convWeightGrad' ? lowering.weights(node, spread) : lowering.linear(group, spread);

@@ -1,5 +1,7 @@
 /** Max pooling and its way back, as steps of their own and as ends of convolutions. */
 
+import type { Expr } from '../../kernels/wasm/assembler.ts';
+import { emitZeros, placeAt, type Task } from '../../kernels/wasm/conductor.ts';
 import { type PoolKernel, poolFunctions, poolKey, unpoolFunctions } from '../../kernels/wasm/pooling.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import type { GraphNode } from '../graph.ts';
@@ -32,16 +34,30 @@ export function poolKernelOf(pool: GraphNode, layout: PlaneLayout, indexed: bool
   };
 }
 
-/** All planes of a dense [N, C, ...S]. */
-function denseLayout(shape: readonly number[]): PlaneLayout {
+/** Planes that are worth a unit of their own: at least so many elements. */
+const unitElements = 8192;
+
+/** The planes of a dense [N, C, ...S], in units of `planes`. */
+function denseLayout(shape: readonly number[]): PlaneLayout & { readonly units: number } {
   const [d, h, w] = spatialThree(shape);
+  const all = shape[0]! * shape[1]!;
+  const least = Math.min(all, Math.ceil(unitElements / (d * h * w)));
+  let planes = least;
+  while (all % planes > 0) planes++;
   return {
+    units: all / planes,
     images: 1,
-    planes: shape[0]! * shape[1]!,
+    planes,
     imageStride: 0,
     planeStride: d * h * w,
     rowStrides: [h * w, w],
   };
+}
+
+/** Addresses of a unit's planes: of full size, and pooled. */
+function planesAt(kernel: PoolKernel): (address: number, unit: Expr<'i32'>, isPooled: boolean) => Expr<'i32'> {
+  return (address, unit, isPooled) =>
+    placeAt(address, [unit, 4 * kernel.planes * (isPooled ? sizeOf(kernel.counts) : kernel.planeStride)]);
 }
 
 /** A max pooling of a dense input: its positions and, perhaps, its values. */
@@ -49,33 +65,41 @@ export function poolStep({ nodes }: Group, context: StepContext): Step {
   const [pool, gather] = nodes as [GraphNode, GraphNode?];
   const x = pool.reads[0]!;
   const indexed = context.isNeeded(pool.target.value);
-  const kernel = { ...poolKernelOf(pool, denseLayout(x.shape), indexed), pooledImage: 0 };
-  const { run } = context.memory.kernel(poolKey('pool', kernel), () => poolFunctions(kernel));
+  const { units, ...layout } = denseLayout(x.shape);
+  const kernel = { ...poolKernelOf(pool, layout, indexed), pooledImage: 0 };
+  const run = context.imported(poolKey('pool', kernel), () => poolFunctions(kernel));
   const values = gather?.target ?? null;
   // Without anybody who wants the values they go to scratch.
-  const spare = values === null ? context.scratch(pool.target.value.size) : null;
+  const to = values === null ? context.scratch(pool.target.value.size).address : context.address(values);
   const from = context.address(x);
-  const to = values === null ? spare!.address : context.address(values);
   const index = indexed ? context.address(pool.target) : 0;
-  return { name: `max pool${indexed ? ' with positions' : ''}`, run: () => void run!(from, to, index) };
+  const at = planesAt(kernel);
+  const task: Task = {
+    units,
+    emit: (f, unit) => f.call(run, at(from, unit, false), at(to, unit, true), at(index, unit, true)),
+  };
+  return { name: `max pool${indexed ? ' with positions' : ''}`, tasks: [task] };
 }
 
 /** The way back of a max pooling into a dense result. */
 export function unpoolStep(node: GraphNode, pool: GraphNode, context: StepContext): Step {
-  const { shape } = pool.reads[0]!;
-  const kernel = { ...poolKernelOf(pool, denseLayout(shape), true), pooledImage: 0 };
-  const { run } = context.memory.kernel(poolKey('unpool', kernel), () => unpoolFunctions(kernel));
+  const { units, ...layout } = denseLayout(pool.reads[0]!.shape);
+  const kernel = { ...poolKernelOf(pool, layout, true), pooledImage: 0 };
+  const run = context.imported(poolKey('unpool', kernel), () => unpoolFunctions(kernel));
   const [, index, g] = node.reads;
-  const [from, at, to] = [context.address(g!), context.address(index!), context.address(node.target)];
+  const [from, where, to] = [context.address(g!), context.address(index!), context.address(node.target)];
   // What no window covers stays zero.
   const isCovered = kernel.counts.every(
     (count, axis) => count * kernel.stride[axis]! === kernel.size[axis] && kernel.kernel[axis] === kernel.stride[axis],
   );
-  return {
-    name: 'spread of a max pool',
-    run() {
-      if (!isCovered) context.buffer(node.target.value).fill(0);
-      run!(from, at, to);
+  const at = planesAt(kernel);
+  const task: Task = {
+    units,
+    emit(f, unit) {
+      const x = f.let(at(to, unit, false), 'x');
+      if (!isCovered) emitZeros(f, x, 4 * kernel.planes * kernel.planeStride);
+      f.call(run, at(from, unit, true), at(where, unit, true), x);
     },
   };
+  return { name: 'spread of a max pool', tasks: [task] };
 }

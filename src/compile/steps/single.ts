@@ -18,7 +18,8 @@ function computeStep(node: GraphNode, context: StepContext): Step {
   return {
     name: nameOf(node),
     isEager: true,
-    run() {
+    tasks: [],
+    finish() {
       const y = context.buffer(value);
       y.fill(0);
       node.op!.compute(reads, node.attrs, out, y);
@@ -29,15 +30,14 @@ function computeStep(node: GraphNode, context: StepContext): Step {
 function assignStep(node: GraphNode, context: StepContext): Step {
   const source = context.operand(node.reads[0]!);
   const target = context.operand(node.target);
-  const { source: home } = node.target.value;
   return {
     name: nameOf(node),
     isEager: true,
-    run() {
+    tasks: [],
+    finish() {
       const isShared = source.data.buffer === target.data.buffer;
       const { shape, strides, offset } = source;
       kernels().assign(target, isShared ? { shape, strides, offset, data: source.data.slice() } : source);
-      if (home.kind === 'state') home.storage.version++;
     },
   };
 }

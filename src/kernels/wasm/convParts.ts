@@ -42,7 +42,13 @@ export function keyOf(kind: string, c: ConvSizes, fma: boolean): string {
   return `${kind} ${c.images},${c.groups},${c.channels},${c.outputs};${axes}${fma ? ' f' : ''}`;
 }
 
-/** One copy of a plan's piece over `channels` channels; addresses in bytes, distances in floats. */
+/** What `copy` takes after the two addresses to carry out a plan's piece over `channels` channels; distances in floats. */
+export function pieceSizes(p: Piece, channels: number, fromChannel: number, toChannel: number): number[] {
+  const bytes = (channel: number, strides: readonly number[]): number[] => [channel, ...strides].map((s) => 4 * s);
+  return [channels, ...p.counts, ...bytes(fromChannel, p.fromStrides), ...bytes(toChannel, p.toStrides)];
+}
+
+/** One copy of a plan's piece; addresses in bytes. */
 export function copyPiece(
   k: LayoutKernels,
   p: Piece,
@@ -52,25 +58,7 @@ export function copyPiece(
   fromChannel: number,
   toChannel: number,
 ): void {
-  const [f0, f1, f2] = p.fromStrides;
-  const [t0, t1, t2] = p.toStrides;
-  const [n0, n1, n2] = p.counts;
-  k.copy(
-    source + 4 * p.from,
-    target + 4 * p.to,
-    channels,
-    n0,
-    n1,
-    n2,
-    4 * fromChannel,
-    4 * f0,
-    4 * f1,
-    4 * f2,
-    4 * toChannel,
-    4 * t0,
-    4 * t1,
-    4 * t2,
-  );
+  k.copy(source + 4 * p.from, target + 4 * p.to, ...pieceSizes(p, channels, fromChannel, toChannel));
 }
 
 /** Images of x, dense first, then spread into the source's planes. */

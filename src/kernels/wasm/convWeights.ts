@@ -102,7 +102,7 @@ function executeWeight(
       }
     }
   }
-  k.sumLanes(at.sums, at.result, y.length);
+  k.sumLanes(at.sums, at.result, y.length, 1, 0);
   // Zeros of g between rows times an infinite x are NaN, where the definition has no term.
   if (k.finite(at.result, y.length) === 0) return false;
   memory.read(at.result, y as Float32Array, 0, y.length);

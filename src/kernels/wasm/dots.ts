@@ -186,6 +186,11 @@ function outputsFunction(k: DotKernel, rows: number, shape: Shape, made: Functio
   return f;
 }
 
+/** Outputs that a tile handles at once: a number of outputs is best a multiple of it. */
+export function dotRows(k: DotKernel): number {
+  return shapeOf(k).rows;
+}
+
 /** Byte distances that the kernel reads when its rows are too many to unroll. */
 export function dotTable(k: DotKernel): number[] {
   return k.taps.length > UNROLLED_ROWS ? k.taps.map((t) => 4 * t) : [];

@@ -12,20 +12,22 @@ export interface LayoutKernels {
   readonly panels: KernelFunction;
   /** transpose(source, target, rows, columns, sourceRow, targetRow): target[j][i] = source[i][j]; rows' distances in bytes. */
   readonly transpose: KernelFunction;
-  /** sumLanes(source, target, count): target[i] = the sum of the four lanes of vector i. */
+  /**
+   * sumLanes(source, target, count, parts, distance): target[i] = the sum of the four lanes of vector i, over all
+   * parts, which lie `distance` bytes apart.
+   */
   readonly sumLanes: KernelFunction;
   /** finite(source, count): 1 if no element is NaN or infinite. */
   readonly finite: KernelFunction;
 }
 
 export function layoutKernels(cache: Pick<KernelCache, 'get'>): LayoutKernels {
-  return cache.get('layout', () => [
-    ...copyFunctions(),
-    panelsFunction(),
-    transposeFunction(),
-    sumLanesFunction(),
-    finiteFunction(),
-  ]) as unknown as LayoutKernels;
+  return cache.get('layout', layoutFunctions) as unknown as LayoutKernels;
+}
+
+/** The module's functions. */
+export function layoutFunctions(): FunctionBuilder[] {
+  return [...copyFunctions(), panelsFunction(), transposeFunction(), sumLanesFunction(), finiteFunction()];
 }
 
 /** A row whose elements are neighbours on both sides: vectors, the last one overlapping the one before. */
@@ -243,13 +245,19 @@ function transposeFunction(): FunctionBuilder {
 function sumLanesFunction(): FunctionBuilder {
   const f = new FunctionBuilder('sumLanes');
   const [from, to, count] = [f.param('i32', 'from'), f.param('i32', 'to'), f.param('i32', 'count')];
-  const i = f.let(i32(0), 'i');
+  const [parts, distance] = [f.param('i32', 'parts'), f.param('i32', 'distance')];
+  const sums = [0, 1, 2, 3].map(() => f.local('v128', 'sum'));
+  const [i, part, p] = [f.let(i32(0), 'i'), f.local('i32', 'part'), f.local('i32', 'p')];
   // Groups of four; the last may write three floats into the slack behind the target.
   f.while(i, count, 4, () => {
-    const [a, b, c, d] = transpose4(
-      f,
-      [0, 1, 2, 3].map((k) => load('v128.load', from, 16 * k)),
-    ) as [Expr<'v128'>, Expr<'v128'>, Expr<'v128'>, Expr<'v128'>];
+    sums.forEach((sum, k) => f.set(sum, load('v128.load', from, 16 * k)));
+    f.set(p, from);
+    f.set(part, i32(1));
+    f.while(part, parts, 1, () => {
+      f.advance(p, distance);
+      sums.forEach((sum, k) => f.set(sum, op('f32x4.add', sum, load('v128.load', p, 16 * k))));
+    });
+    const [a, b, c, d] = transpose4(f, sums) as [Expr<'v128'>, Expr<'v128'>, Expr<'v128'>, Expr<'v128'>];
     f.store('v128.store', to, op('f32x4.add', op('f32x4.add', a, b), op('f32x4.add', c, d)));
     f.advance(from, 64);
     f.advance(to, 16);

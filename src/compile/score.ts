@@ -1,0 +1,87 @@
+/**
+ * A program's steps as WebAssembly: stretches of tasks that the conductor runs in one call each, and what is left to
+ * TypeScript between them.
+ */
+
+import { type FunctionBuilder, importedFunction } from '../kernels/wasm/assembler.ts';
+import { conductorFunctions, type Task } from '../kernels/wasm/conductor.ts';
+import type { Kernel, KernelModule, ProgramMemory } from './memory.ts';
+import type { Step } from './steps/step.ts';
+
+/** The functions of kernels that a program's tasks call, each imported once. */
+export class Imports {
+  readonly #known = new Map<string, FunctionBuilder>();
+  readonly #numbers = new Map<KernelModule, number>();
+  readonly kernels: Record<string, (...args: number[]) => number> = {};
+
+  get(module: KernelModule, name: string): FunctionBuilder {
+    const number = this.#numbers.get(module) ?? this.#numbers.size;
+    this.#numbers.set(module, number);
+    const key = `${number} ${name}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const { params, result } = module.functions.find((f) => f.name === name)!;
+    const types = params.map(({ type }) => type);
+    const made = importedFunction(`f${this.#known.size}`, types, result);
+    this.#known.set(key, made);
+    this.kernels[made.name] = module.exports[name]!;
+    return made;
+  }
+
+  get functions(): FunctionBuilder[] {
+    return [...this.#known.values()];
+  }
+
+  get modules(): KernelModule[] {
+    return [...this.#numbers.keys()];
+  }
+}
+
+/** A stretch of a program: its tasks, then what TypeScript does before the next stretch. */
+interface Stretch {
+  readonly tasks: Task[];
+  readonly finish: (() => void)[];
+}
+
+/** A program ready to be performed. */
+export interface Score {
+  readonly stretches: readonly Stretch[];
+  readonly exports: Kernel;
+  /** The numbers of each step's tasks. */
+  readonly tasks: readonly (readonly { readonly number: number; readonly units: number }[])[];
+}
+
+/** Gathers the steps into stretches and compiles their conductor. */
+export function compose(steps: readonly Step[], imports: Imports, memory: ProgramMemory): Score {
+  const stretches: Stretch[] = [];
+  for (const { tasks, finish } of steps) {
+    let last = stretches.at(-1);
+    if (last === undefined || (last.finish.length > 0 && tasks.length > 0)) {
+      last = { tasks: [], finish: [] };
+      stretches.push(last);
+    }
+    last.tasks.push(...tasks);
+    if (finish !== undefined) last.finish.push(finish);
+  }
+  let count = 0;
+  const numbers = steps.map(({ tasks }) => tasks.map(({ units }) => ({ number: count++, units })));
+  const segments = stretches.map(({ tasks }) => tasks);
+  // Emitting the tasks may import further kernels.
+  const functions = conductorFunctions(segments, memory.isShared);
+  const wait = (): number => 0;
+  const { exports } = memory.compile([...functions, ...imports.functions], { ...imports.kernels, wait });
+  return { stretches, exports, tasks: numbers };
+}
+
+/** Runs a program on this thread. */
+export function perform({ stretches, exports }: Score): void {
+  for (const [i, { finish }] of stretches.entries()) {
+    exports[`segment_${i}`]!(0, 1, 0);
+    for (const step of finish) step();
+  }
+}
+
+/** Runs the tasks of one step. */
+export function performStep({ tasks, exports }: Score, step: number): void {
+  for (const { number, units } of tasks[step]!) exports[`task_${number}`]!(0, units, 0);
+}
