@@ -118,4 +118,15 @@ export interface Kernels {
   windowSum(x: Strided, geometry: PoolGeometry, shape: readonly number[], y: FloatArray): void;
   /** The adjoint of `windowSum`: y [N, C, ...S] from g [N, C, ...P]; `shape` is y's. */
   windowSpread(g: Strided, geometry: PoolGeometry, shape: readonly number[], y: FloatArray): void;
+  /** y = exp(x) divided by its sum along `axis`. */
+  softmax(x: Strided, axis: number, y: FloatArray): void;
+  /** The logarithm of `softmax`, exact for large x. */
+  logSoftmax(x: Strided, axis: number, y: FloatArray): void;
+  /**
+   * y = -log softmax(x) at the class that `labels` names along `axis`, 0 where it is `ignoreIndex`. `labels` has y's shape, which
+   * is x's without the axis, and holds classes (or `ignoreIndex`) only.
+   */
+  crossEntropy(x: Strided, labels: Strided, axis: number, ignoreIndex: number, y: FloatArray): void;
+  /** Its adjoint in x: y = g · (softmax(x) - 1 at the label), 0 where the label is `ignoreIndex`; g has the shape of `labels`. */
+  crossEntropyGrad(x: Strided, labels: Strided, g: Strided, axis: number, ignoreIndex: number, y: FloatArray): void;
 }

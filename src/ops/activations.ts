@@ -1,29 +1,24 @@
-/** Activations and their relatives, composed of other operations: no kernels and no vjps of their own. */
+/** Activations and their relatives, composed of other operations (softmax apart): no kernels and no vjps of their own. */
 
 import { checkChoice, checkKeys, checkNumber } from '../tensor/options.ts';
-import { checkAxis } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { checkTensor } from './check.ts';
 import {
   add,
   clamp,
   div,
   erf,
-  exp,
   expm1,
   gt,
-  log,
   logOnePlusExp,
   minimum,
   mul,
   pow,
   sigmoid,
-  sub,
   tanh,
   where,
 } from './elementwise.ts';
-import { sum } from './expand.ts';
-import { finiteMax } from './reduce.ts';
+
+export { logSoftmax, softmax } from './softmax.ts';
 
 /** x where positive, `negativeSlope` · x elsewhere. */
 export function leakyRelu(x: Tensor, options: { negativeSlope?: number } = {}): Tensor {
@@ -66,22 +61,4 @@ export function silu(x: Tensor): Tensor {
 /** x · clamp(x + 3, 0, 6) / 6. Howard et al. 2019. */
 export function hardswish(x: Tensor): Tensor {
   return div(mul(x, clamp(add(x, 3), 0, 6)), 6);
-}
-
-/** exp(x) divided by its sum along `axis`, shifted so that nothing overflows. */
-export function softmax(x: Tensor, axis: number): Tensor {
-  checkTensor('softmax', 'x', x);
-  const axes = x.rank === 0 ? [] : [checkAxis('softmax', axis, x.rank)];
-  if (x.size === 0) return exp(x);
-  const powers = exp(sub(x, finiteMax(x, axes)));
-  return div(powers, sum(powers, axes, true));
-}
-
-/** The logarithm of `softmax`, exact for large logits. */
-export function logSoftmax(x: Tensor, axis: number): Tensor {
-  checkTensor('logSoftmax', 'x', x);
-  const axes = x.rank === 0 ? [] : [checkAxis('logSoftmax', axis, x.rank)];
-  if (x.size === 0) return exp(x);
-  const shifted = sub(x, finiteMax(x, axes));
-  return sub(shifted, log(sum(exp(shifted), axes, true)));
 }

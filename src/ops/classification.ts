@@ -8,13 +8,13 @@ import { OptionError, ShapeError } from '../errors.ts';
 import { checkChoice, checkKeys, checkNumber, show } from '../tensor/options.ts';
 import { type Shape, sameShape, showShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { logSoftmax } from './activations.ts';
 import { checkTensor } from './check.ts';
 import { add, div, mul, ne, relu, square, sub, where } from './elementwise.ts';
 import { sum } from './expand.ts';
 import { gather } from './indexing.ts';
 import { checkLabels, type Labels, labelTensor, oneHotOf } from './labels.ts';
 import { checkSameDType, type LossOptions, type Reduction, reduceLoss, reductionOf } from './reduction.ts';
+import { labelCrossEntropy, logSoftmax } from './softmax.ts';
 import { flatten, reshape, squeeze, unsqueeze } from './views.ts';
 
 /** Options of `nllLoss`. */
@@ -91,24 +91,34 @@ function negativeSum(terms: Tensor, weight: Tensor | null, c: Classes): Tensor {
   return sub(0, sum(weight === null ? terms : mul(terms, alongClasses(weight, c)), c.axis));
 }
 
-/**
- * The losses -(1 - ε) w[y] log p[y] - ε/C Σ w log p of labels y; the mean divides by Σ w[y], which is the number of samples without
- * weights. Ignored samples count nowhere.
- */
-function labelLoss(
-  operation: string,
-  logs: Tensor,
-  target: Labels,
-  options: CrossEntropyOptions,
-  reduction: Reduction,
-): Tensor {
-  const c = classesOf(operation, logs);
-  const weight = checkWeight(operation, options.weight, c.classes, logs);
+/** Labels and options of a loss of labels, checked. */
+interface LabelTarget {
+  readonly c: Classes;
+  /** The labels as they were given, some of which may be `ignoreIndex`. */
+  readonly given: Tensor;
+  /** 1 where a sample counts. */
+  readonly counts: Tensor;
+  readonly weight: Tensor | null;
+  readonly ignoreIndex: number;
+}
+
+function labelTarget(operation: string, scores: Tensor, target: Labels, options: NllOptions): LabelTarget {
+  const c = classesOf(operation, scores);
+  const weight = checkWeight(operation, options.weight, c.classes, scores);
   const ignoreIndex = ignoreIndexOf(operation, options.ignoreIndex ?? -100);
-  const smoothing = checkNumber(operation, 'labelSmoothing', options.labelSmoothing ?? 0, 0, 1);
-  const given = labelTensor(operation, target, logs.dtype, c.rest);
-  const labels = checkLabels(operation, given, c.classes, ignoreIndex);
-  const counts = ne(given, ignoreIndex);
+  const given = labelTensor(operation, target, scores.dtype, c.rest);
+  return { c, given, counts: ne(given, ignoreIndex), weight, ignoreIndex };
+}
+
+/** The mean divides by Σ w[y], which is the number of samples without weights. Ignored samples count nowhere. */
+function reduceLabelLoss(losses: Tensor, factors: Tensor, reduction: Reduction): Tensor {
+  return reduction === 'mean' ? div(sum(losses), sum(factors)) : reduceLoss(losses, reduction);
+}
+
+/** The losses -(1 - ε) w[y] log p[y] - ε/C Σ w log p of labels y. */
+function labelLoss(operation: string, logs: Tensor, t: LabelTarget, smoothing: number, reduction: Reduction): Tensor {
+  const { c, given, counts, weight } = t;
+  const labels = checkLabels(operation, given, c.classes, t.ignoreIndex);
   const factors = weight === null ? counts : mul(weightOf(weight, labels), counts);
   // 0 - x rather than -x, so that no loss is -0.
   const own = sub(0, squeeze(gather(logs, c.axis, unsqueeze(labels, c.axis)), c.axis));
@@ -117,14 +127,27 @@ function labelLoss(
     smoothing === 0
       ? weighted
       : add(mul(weighted, 1 - smoothing), mul(negativeSum(logs, weight, c), smoothing / c.classes));
-  const losses = where(counts, smoothed, 0);
-  return reduction === 'mean' ? div(sum(losses), sum(factors)) : reduceLoss(losses, reduction);
+  return reduceLabelLoss(where(counts, smoothed, 0), factors, reduction);
+}
+
+/** The same of scores whose softmax is p, without smoothing. */
+function sharpLoss(scores: Tensor, t: LabelTarget, reduction: Reduction): Tensor {
+  const { c, given, counts, weight, ignoreIndex } = t;
+  const losses = labelCrossEntropy(scores, given, { axis: c.axis, ignoreIndex });
+  if (weight === null) return reduceLabelLoss(losses, counts, reduction);
+  const labels = checkLabels('crossEntropy', given, c.classes, ignoreIndex);
+  const factors = mul(weightOf(weight, labels), counts);
+  return reduceLabelLoss(where(counts, mul(losses, factors), 0), factors, reduction);
+}
+
+function smoothingOf(options: CrossEntropyOptions): number {
+  return checkNumber('crossEntropy', 'labelSmoothing', options.labelSmoothing ?? 0, 0, 1);
 }
 
 function probabilityLoss(logs: Tensor, target: Tensor, options: CrossEntropyOptions, reduction: Reduction): Tensor {
   const c = classesOf('crossEntropy', logs);
   const weight = checkWeight('crossEntropy', options.weight, c.classes, logs);
-  const smoothing = checkNumber('crossEntropy', 'labelSmoothing', options.labelSmoothing ?? 0, 0, 1);
+  const smoothing = smoothingOf(options);
   if (options.ignoreIndex !== undefined) {
     throw new OptionError(
       'crossEntropy: ignoreIndex is for class labels, but the target holds probabilities, of the shape of the logits',
@@ -155,10 +178,12 @@ export function crossEntropy(logits: Tensor, target: Labels, options: CrossEntro
   checkKeys('crossEntropy', options, ['reduction', 'weight', 'ignoreIndex', 'labelSmoothing']);
   const reduction = reductionOf('crossEntropy', options);
   const { axis } = classesOf('crossEntropy', logits);
-  const logs = logSoftmax(logits, axis);
   if (target instanceof Tensor && sameShape(target.shape, logits.shape))
-    return probabilityLoss(logs, target, options, reduction);
-  return labelLoss('crossEntropy', logs, target, options, reduction);
+    return probabilityLoss(logSoftmax(logits, axis), target, options, reduction);
+  const checked = labelTarget('crossEntropy', logits, target, options);
+  const smoothing = smoothingOf(options);
+  if (smoothing === 0) return sharpLoss(logits, checked, reduction);
+  return labelLoss('crossEntropy', logSoftmax(logits, axis), checked, smoothing, reduction);
 }
 
 /**
@@ -167,7 +192,14 @@ export function crossEntropy(logits: Tensor, target: Labels, options: CrossEntro
  */
 export function nllLoss(logProbabilities: Tensor, target: Labels, options: NllOptions = {}): Tensor {
   checkKeys('nllLoss', options, ['reduction', 'weight', 'ignoreIndex']);
-  return labelLoss('nllLoss', logProbabilities, target, options, reductionOf('nllLoss', options));
+  const reduction = reductionOf('nllLoss', options);
+  return labelLoss(
+    'nllLoss',
+    logProbabilities,
+    labelTarget('nllLoss', logProbabilities, target, options),
+    0,
+    reduction,
+  );
 }
 
 /**

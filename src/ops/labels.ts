@@ -1,11 +1,12 @@
 /** Class labels: whole numbers that choose one of so many classes. */
 
 import { IndexError, ShapeError } from '../errors.ts';
-import { kernels } from '../kernels/index.ts';
+import { elementwiseKernels } from '../kernels/elementwise.ts';
+import type { Strided } from '../kernels/types.ts';
 import { type TensorData, tensor } from '../tensor/creation.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { checkInteger } from '../tensor/options.ts';
-import { denseStrides, type Shape, sameShape, showShape, sizeOf } from '../tensor/shape.ts';
+import { denseStrides, isDense, type Shape, sameShape, showShape, sizeOf } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { eq } from './elementwise.ts';
@@ -15,7 +16,8 @@ import { reshape, unsqueeze } from './views.ts';
 /** Class labels: a number, a list (nested as deep as there are axes), an integer array in row-major order, or a tensor of whole numbers. */
 export type Labels = TensorData;
 
-interface LabelAttrs {
+/** Which labels are classes. */
+export interface LabelAttrs {
   /** The function that the user called, for its messages. */
   readonly operation: string;
   readonly classes: number;
@@ -30,22 +32,33 @@ const labelsOp: ComputeOp<LabelAttrs> = {
   kind: 'compute',
   name: 'labels',
   infer: ([labels]) => labels!,
-  compute([labels], { operation, classes, ignoreIndex }, { shape }, y) {
-    kernels().copy(labels!, y);
-    for (let i = 0; i < y.length; i++) {
-      const label = y[i]!;
-      if (label === ignoreIndex) y[i] = 0;
-      else if (!(label >= 0 && label < classes && Math.floor(label) === label)) {
-        const range = classes > 0 ? `the classes are 0 to ${classes - 1}` : 'there are no classes';
-        const ignored = ignoreIndex === null ? '' : `, and ${ignoreIndex} is ignored`;
-        throw new IndexError(
-          `${operation}: label ${label} at ${showPosition(i, shape)} is not a class; ${range}${ignored}`,
-        );
-      }
-    }
+  compute([labels], attrs, _, y) {
+    checkClasses(labels!, attrs);
+    elementwiseKernels().copy(labels!, y);
+    if (attrs.ignoreIndex === null) return;
+    for (let i = 0; i < y.length; i++) if (y[i] === attrs.ignoreIndex) y[i] = 0;
   },
   vjp: null,
 };
+
+/** @throws IndexError naming the first label that is neither a class nor `ignoreIndex`, and its position. */
+export function checkClasses({ data, offset, shape, strides }: Strided, attrs: LabelAttrs): void {
+  const { operation, classes, ignoreIndex } = attrs;
+  const size = sizeOf(shape);
+  const isRow = isDense({ shape, strides, offset });
+  const order = denseStrides(shape);
+  const place = (i: number): number =>
+    shape.reduce((at, length, axis) => at + (Math.floor(i / order[axis]!) % length) * strides[axis]!, offset);
+  for (let i = 0; i < size; i++) {
+    const label = data[isRow ? offset + i : place(i)]!;
+    if ((label >= 0 && label < classes && Math.floor(label) === label) || label === ignoreIndex) continue;
+    const range = classes > 0 ? `the classes are 0 to ${classes - 1}` : 'there are no classes';
+    const ignored = ignoreIndex === null ? '' : `, and ${ignoreIndex} is ignored`;
+    throw new IndexError(
+      `${operation}: label ${label} at ${showPosition(i, shape)} is not a class; ${range}${ignored}`,
+    );
+  }
+}
 
 function showPosition(flat: number, shape: Shape): string {
   if (shape.length === 0) return 'the only position';

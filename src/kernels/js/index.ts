@@ -5,6 +5,7 @@ import { assign, binary, copy, unary, where } from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import { maxPoolIndices, windowSpread, windowSum } from './pool.ts';
 import { argExtreme, cumsum, gather, scatterAdd, sum } from './reduce.ts';
+import { crossEntropy, crossEntropyGrad, logSoftmax, softmax } from './softmax.ts';
 
 export const jsKernels: Kernels = {
   unary,
@@ -24,4 +25,8 @@ export const jsKernels: Kernels = {
   maxPoolIndices,
   windowSum,
   windowSpread,
+  softmax,
+  logSoftmax,
+  crossEntropy,
+  crossEntropyGrad,
 };

@@ -1,0 +1,7 @@
+/** Softmax and the cross entropy of labels. */
+import { family } from './backend.ts';
+import { crossEntropy, crossEntropyGrad, logSoftmax, softmax } from './js/softmax.ts';
+import type { Kernels } from './types.ts';
+
+export const softmaxKernels: () => Pick<Kernels, 'softmax' | 'logSoftmax' | 'crossEntropy' | 'crossEntropyGrad'> =
+  family({ softmax, logSoftmax, crossEntropy, crossEntropyGrad });
