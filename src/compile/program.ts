@@ -4,6 +4,7 @@ import { kernels } from '../kernels/index.ts';
 import type { FloatArray, Strided } from '../kernels/types.ts';
 import type { FunctionBuilder } from '../kernels/wasm/assembler.ts';
 import { placeAt } from '../kernels/wasm/conductor.ts';
+import { HEAP_SLACK } from '../kernels/wasm/heap.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -57,9 +58,13 @@ export class Program implements StepContext {
   readonly plan: MemoryPlan;
   readonly memory: ProgramMemory = programMemory();
   readonly #arena: Region;
-  /** Regions of its own, and those that the steps asked for. */
+  /** Regions of constants and captured arrays. */
   readonly #own: Region[] = [];
-  readonly #imports = new Imports();
+  /** Regions that the steps asked for. */
+  #scratch: Region[] = [];
+  #imports = new Imports();
+  /** How many threads have scratch memory. */
+  #threads = 1;
   readonly #changed: readonly Storage[];
   readonly #constants = new Map<Value, Region>();
   readonly #externals = new Map<Value, { readonly region: Region; readonly storage: Storage }>();
@@ -69,8 +74,9 @@ export class Program implements StepContext {
   readonly #needed: ReadonlySet<Value>;
   /** The operations of each step. */
   readonly groups: readonly Group[];
-  readonly steps: readonly Step[];
-  readonly #score: Score | null;
+  #steps: readonly Step[] = [];
+  #score: Score | null = null;
+  readonly #makeSteps: () => Step[];
   readonly #ownGrads = new Map<Tensor, Tensor>();
   readonly #buffers = new Map<Value, FloatArray>();
   readonly #slots: readonly Value[];
@@ -116,8 +122,22 @@ export class Program implements StepContext {
     this.#arena = this.memory.region(this.plan.bytes, this);
     if (canFuse) this.#placeConstants();
     this.#changed = changedStorages(this.graph);
-    this.steps = groups.map((group) => this.#step(group, loops.get(group), patterns));
-    this.#score = canFuse ? compose(this.steps, this.#imports, this.memory) : null;
+    this.#makeSteps = () => groups.map((group) => this.#step(group, loops.get(group), patterns));
+    this.#lower(1);
+  }
+
+  get steps(): readonly Step[] {
+    return this.#steps;
+  }
+
+  /** Makes the steps anew, with scratch memory for so many threads. */
+  #lower(threads: number): void {
+    for (const region of this.#scratch) region.free();
+    this.#scratch = [];
+    this.#threads = threads;
+    this.#imports = new Imports();
+    this.#steps = this.#makeSteps();
+    this.#score = this.memory.hasKernels ? compose(this.#steps, this.#imports, this.memory) : null;
   }
 
   #step(group: Group, loop: LoopPlan | undefined, patterns: Patterns): Step {
@@ -137,7 +157,7 @@ export class Program implements StepContext {
   run(inputs: readonly (Tensor | NumberArray)[]): Tensor[] {
     this.#load(inputs);
     this.#lastInputs = inputs;
-    if (this.#score === null) for (const step of this.steps) step.finish?.();
+    if (this.#score === null) for (const step of this.#steps) step.finish?.();
     else perform(this.#score);
     for (const storage of this.#changed) storage.version++;
     for (const value of this.#updatedSlots) {
@@ -166,13 +186,13 @@ export class Program implements StepContext {
   /** Runs one step alone. */
   runStep(index: number): void {
     if (this.#score !== null) performStep(this.#score, index);
-    this.steps[index]!.finish?.();
+    this.#steps[index]!.finish?.();
   }
 
   /** Gives the memory back. The program must not be run again. */
   dispose(): void {
     this.#arena.free();
-    for (const region of this.#own) region.free();
+    for (const region of [...this.#own, ...this.#scratch]) region.free();
   }
 
   /**
@@ -240,12 +260,15 @@ export class Program implements StepContext {
   }
 
   perThread(floats: number): ThreadRegion {
-    const { address } = this.scratch(floats);
-    return { at: () => placeAt(address) };
+    // Whole cache lines, and what may be written over the end.
+    const each = 16 * Math.ceil(floats / 16) + HEAP_SLACK / 4;
+    const { address } = this.scratch(this.#threads * each);
+    return { at: (thread) => placeAt(address, [thread, 4 * each]) };
   }
 
   scratch(floats: number): Region {
-    const region = this.#region(4 * floats);
+    const region = this.memory.region(4 * floats, this);
+    this.#scratch.push(region);
     region.view('float32', 0, floats).fill(0);
     return region;
   }
