@@ -48,6 +48,11 @@ export class TraceError extends TypedgradError {
   override readonly name: string = 'TraceError';
 }
 
+/** A thread that failed amid a run, which leaves the run incomplete. */
+export class ThreadError extends TypedgradError {
+  override readonly name: string = 'ThreadError';
+}
+
 /** An assertion of `typedgrad/testing` that failed. */
 export class AssertionError extends TypedgradError {
   override readonly name: string = 'AssertionError';

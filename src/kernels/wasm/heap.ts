@@ -81,3 +81,16 @@ export class Heap {
     return dtype === 'float32' ? new Float32Array(buffer, address, length) : new Float64Array(buffer, address, length);
   }
 }
+
+let shared: Heap | null = null;
+
+/** The heap of this realm, made at first use: what threads share. */
+export function sharedHeap(): Heap {
+  shared ??= new Heap();
+  return shared;
+}
+
+/** Lets the next use begin with a heap of its own (for tests that change features). */
+export function resetHeap(): void {
+  shared = null;
+}
