@@ -2,7 +2,7 @@
 
 import { FunctionBuilder, f32x4, op } from '../kernels/wasm/assembler.ts';
 import { features } from '../kernels/wasm/features.ts';
-import { hasVectorForm } from '../kernels/wasm/loops.ts';
+import { hasVectorForm } from '../kernels/wasm/loop-forms.ts';
 import { showShape, sizeOf } from '../tensor/shape.ts';
 import { type GraphNode, nameOf, type View } from './graph.ts';
 import type { Group } from './group.ts';

@@ -6,7 +6,7 @@
  * loop's values element by element, in the same order.
  */
 
-import { hasVectorForm } from '../kernels/wasm/loops.ts';
+import { hasVectorForm } from '../kernels/wasm/loop-forms.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { type Graph, type GraphNode, isWhole, nameOf, type Value, type View } from './graph.ts';
 import type { Group } from './group.ts';

@@ -7,7 +7,8 @@ import { type Operand, walk } from '../js/walk.ts';
 import type { BinaryName, FloatArray, Strided, UnaryName } from '../types.ts';
 import type { KernelCache, KernelFunction } from './cache.ts';
 import { features } from './features.ts';
-import { hasVectorForm, type LoopKernel, loopFunctions, loopKey } from './loops.ts';
+import { hasVectorForm } from './loop-forms.ts';
+import { type LoopKernel, loopFunctions, loopKey } from './loops.ts';
 import { isDense } from './transfer.ts';
 
 /** Elements of a chunk: three arrays of 16 KB, most of them in a 32 KB cache. */

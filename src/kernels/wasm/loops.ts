@@ -5,13 +5,27 @@
  *   for i₀ … iₙ:   v₀ = x₀[Σ i·stride], v₁ = f(v₀), v₂ = g(v₁, x₁[…]), …   y[…] = v₂   or   s[…] += v₂
  *
  * The innermost axis runs four elements at a time; strides there are best 1 or 0, and any other is gathered lane by
- * lane. Sizes and strides are in floats. Exported: `run(…reads, …stores, …sums)`, addresses in bytes.
+ * lane. Sizes and strides are in floats. Exported: `run(…reads, …stores, …sums, …totals, count?)`, addresses in bytes.
  */
 import type { BinaryName, UnaryName } from '../types.ts';
-import { type Expr, FunctionBuilder, f32x4, i32, i32x4, type Local, lane, load, loadLane, op } from './assembler.ts';
+import {
+  type Expr,
+  FunctionBuilder,
+  f32x4,
+  i32,
+  i32x4,
+  type Local,
+  lane,
+  load,
+  loadLane,
+  op,
+  shuffle,
+} from './assembler.ts';
+import { binaryForms, unaryForms } from './loop-forms.ts';
 import { VectorMath } from './vector-math.ts';
 
 type V = Expr<'v128'>;
+type Pointers = readonly Local<'i32'>[];
 
 /** One value of the loop's body; arguments are the numbers of earlier ones. */
 export type LoopValue =
@@ -32,72 +46,41 @@ export interface LoopKernel {
   readonly reads: readonly (readonly number[])[];
   readonly values: readonly LoopValue[];
   readonly stores: readonly LoopTarget[];
-  /**
-   * Summed axes (stride 0) are the innermost ones: then a sum is kept in registers, rows in float32 lanes, over rows in
-   * float64. Or the innermost axis is not summed (stride 1): then it is added up in memory, which begins as zeros.
-   */
+  /** Sums over the same axes, at least one; see `sumFormOf`. */
   readonly sums: readonly LoopTarget[];
+  /** For each sum in the form 'totals', the strides of scratch with 8 floats for each of its elements. */
+  readonly totals?: readonly (readonly number[])[];
   readonly fma: boolean;
   /** Whether nothing may be written behind the last element, since the targets are parts of larger arrays. */
   readonly exact: boolean;
+  /** Whether the size of the first axis is the function's last argument instead of `shape[0]`. */
+  readonly counted?: boolean;
 }
 
-/** Unary functions that have a vector form. */
-const unaryForms: Partial<Record<UnaryName, (x: V, math: VectorMath, f: FunctionBuilder) => V>> = {
-  neg: (x) => op('f32x4.neg', x),
-  abs: (x) => op('f32x4.abs', x),
-  exp: (x, math) => math.exp(x),
-  log: (x, math) => math.log(x),
-  sqrt: (x) => op('f32x4.sqrt', x),
-  rsqrt: (x) => op('f32x4.div', f32x4(1), op('f32x4.sqrt', x)),
-  square: (x) => op('f32x4.mul', x, x),
-  reciprocal: (x) => op('f32x4.div', f32x4(1), x),
-  tanh: (x, math) => math.tanh(x),
-  erf: (x, math) => math.erf(x),
-  sign: (x) => {
-    const ones = op('f32x4.sub', one(op('f32x4.gt', x, f32x4(0))), one(op('f32x4.lt', x, f32x4(0))));
-    return op('v128.bitselect', x, ones, op('f32x4.ne', x, x));
-  },
-  floor: (x) => op('f32x4.floor', x),
-  ceil: (x) => op('f32x4.ceil', x),
-  round: (x) => op('f32x4.nearest', x),
-  // pmax lets NaN through; adding zero turns -0 into 0.
-  relu: (x) => op('f32x4.add', op('f32x4.pmax', x, f32x4(0)), f32x4(0)),
-  sigmoid: (x, math) => math.sigmoid(x),
-  softplus: (x, math) => math.softplus(x),
-  isNaN: (x) => one(op('f32x4.ne', x, x)),
-};
-
-const binaryForms: Partial<Record<BinaryName, (a: V, b: V) => V>> = {
-  add: (a, b) => op('f32x4.add', a, b),
-  sub: (a, b) => op('f32x4.sub', a, b),
-  mul: (a, b) => op('f32x4.mul', a, b),
-  div: (a, b) => op('f32x4.div', a, b),
-  reluGrad: (a, b) => op('v128.andnot', a, op('f32x4.le', b, f32x4(0))),
-  maximum: (a, b) => op('f32x4.max', a, b),
-  minimum: (a, b) => op('f32x4.min', a, b),
-  eq: (a, b) => one(op('f32x4.eq', a, b)),
-  ne: (a, b) => one(op('f32x4.ne', a, b)),
-  lt: (a, b) => one(op('f32x4.lt', a, b)),
-  le: (a, b) => one(op('f32x4.le', a, b)),
-  gt: (a, b) => one(op('f32x4.gt', a, b)),
-  ge: (a, b) => one(op('f32x4.ge', a, b)),
-};
-
-/** 1 where a mask is set, else 0. */
-function one(mask: V): V {
-  return op('v128.and', mask, f32x4(1));
+/**
+ * How sums are kept. Rows are added up in float32 lanes, rows to each other in float64:
+ *
+ *   registers   the summed axes are the innermost ones: one sum at a time
+ *   totals      the innermost axis is summed, but others between are not: sums in turn, in scratch
+ *   memory      the innermost axis is not summed: added up where the result goes, in float32
+ */
+export function sumFormOf(k: Pick<LoopKernel, 'shape' | 'sums'>): 'none' | 'registers' | 'totals' | 'memory' {
+  const strides = k.sums[0]?.strides;
+  if (strides === undefined) return 'none';
+  if (strides.at(-1) !== 0) return 'memory';
+  return strides.slice(strides.indexOf(0)).every((stride) => stride === 0) ? 'registers' : 'totals';
 }
 
-/** Whether a function of an operation's name can stand in a loop. */
-export function hasVectorForm(name: string): boolean {
-  return name === 'where' || name in unaryForms || name in binaryForms;
-}
+/** So many rounds are added up in float32 before they go to float64. */
+const mostInLane = 64;
 
-/** How many vectors one round of the innermost loop handles: many where the body is short. */
+/** How many vectors one round of the innermost loop handles: many where the body is short, and so that few are left over. */
 function unrolling(k: LoopKernel, vectors: number): number {
   const most = k.values.length <= 6 ? 4 : k.values.length <= 16 ? 2 : 1;
-  return Math.max(1, Math.min(most, vectors));
+  const rounds = (unroll: number): number => Math.floor(vectors / unroll) + (vectors % unroll);
+  let best = 1;
+  for (let unroll = 2; unroll <= Math.min(most, vectors); unroll++) if (rounds(unroll) <= rounds(best)) best = unroll;
+  return best;
 }
 
 /** Emits one kernel. */
@@ -107,127 +90,255 @@ class LoopEmitter {
   readonly #math: VectorMath;
   readonly #uses: number[];
   readonly #last: number;
-  /** Strides of every pointer: reads, stores, sums. */
+  /** Strides of every pointer: reads, stores, sums, totals. */
   readonly #strides: readonly (readonly number[])[];
-  readonly #totals: Local<'f64'>[];
+  readonly #form: ReturnType<typeof sumFormOf>;
+  /** The axis at whose beginning sums begin. */
+  readonly #opening: number;
+  /** Of each sum in registers, its even and odd lanes' totals. */
+  readonly #registers: (readonly [Local<'v128'>, Local<'v128'>])[];
+  readonly #count: Local<'i32'> | null;
+  /** Values that are the same along a row. */
+  readonly #uniform: boolean[];
 
   constructor(k: LoopKernel) {
     this.#k = k;
     this.#math = new VectorMath(this.f, k.fma);
     this.#last = k.shape.length - 1;
-    this.#strides = [...k.reads, ...k.stores.map((s) => s.strides), ...k.sums.map((s) => s.strides)];
+    this.#form = sumFormOf(k);
+    this.#opening = k.sums[0]?.strides.indexOf(0) ?? -1;
+    this.#strides = [...k.reads, ...[...k.stores, ...k.sums].map((target) => target.strides), ...(k.totals ?? [])];
     this.#uses = k.values.map(() => 0);
     const use = (value: number): void => {
       this.#uses[value] = (this.#uses[value] as number) + 1;
     };
     for (const value of k.values) if ('args' in value) value.args.forEach(use);
     for (const { value } of [...k.stores, ...k.sums]) use(value);
+    this.#uniform = [];
+    for (const value of k.values) {
+      this.#uniform.push(
+        'args' in value
+          ? value.args.every((arg) => this.#uniform[arg])
+          : value.name === 'constant' || k.reads[value.read]?.[this.#last] === 0,
+      );
+    }
     const pointers = this.#strides.map((_, i) => this.f.param('i32', `p${i}`));
-    this.#totals = k.sums.map(() => this.f.local('f64', 'total'));
+    this.#count = k.counted ? this.f.param('i32', 'count') : null;
+    this.#registers =
+      this.#form === 'registers'
+        ? k.sums.map(() => [this.f.local('v128', 'total'), this.f.local('v128', 'total')])
+        : [];
     this.#axis(0, pointers);
   }
 
-  /** Whether the sum is kept in registers. */
-  #isInner({ strides }: LoopTarget): boolean {
-    return strides[this.#last] === 0;
-  }
-
-  /** The axis from which on everything is summed. */
-  #summedFrom({ strides }: LoopTarget): number {
-    return strides.findLastIndex((stride) => stride !== 0) + 1;
-  }
-
-  #axis(axis: number, pointers: readonly Local<'i32'>[]): void {
-    const { f } = this;
-    const k = this.#k;
-    k.sums.forEach((sum, i) => {
-      if (this.#isInner(sum) && this.#summedFrom(sum) === axis) f.set(this.#totals[i] as Local<'f64'>, F64_ZERO);
-    });
+  #axis(axis: number, pointers: Pointers): void {
+    if (axis === this.#opening) this.#openSums(pointers);
     if (axis === this.#last) this.#row(pointers);
-    else {
-      const own = pointers.map((p, i) => ((this.#strides[i]?.[axis] ?? 0) === 0 ? p : f.let(p, 'q')));
-      f.repeat(k.shape[axis] as number, () => {
-        this.#axis(axis + 1, own);
-        own.forEach((p, i) => f.advance(p, 4 * (this.#strides[i]?.[axis] ?? 0)));
-      });
+    else this.#along(axis, pointers, (own) => this.#axis(axis + 1, own));
+    if (axis === this.#opening) this.#closeSums(pointers);
+  }
+
+  /** Runs along an axis; the body gets pointers of its own. */
+  #along(axis: number, pointers: Pointers, body: (own: Pointers) => void): void {
+    const { f } = this;
+    const own = pointers.map((p, i) => ((this.#strides[i]?.[axis] ?? 0) === 0 ? p : f.let(p, 'q')));
+    this.#repeat(axis === 0 && this.#count ? this.#count : (this.#k.shape[axis] as number), () => {
+      body(own);
+      own.forEach((p, i) => f.advance(p, 4 * (this.#strides[i]?.[axis] ?? 0)));
+    });
+  }
+
+  #repeat(times: number | Expr<'i32'>, body: () => void): void {
+    const { f } = this;
+    if (typeof times === 'number') {
+      f.repeat(times, body);
+      return;
     }
-    k.sums.forEach((sum, i) => {
-      if (!this.#isInner(sum) || this.#summedFrom(sum) !== axis) return;
-      const at = pointers[k.reads.length + k.stores.length + i] as Local<'i32'>;
-      f.store('f32.store', at, op('f32.demote_f64', this.#totals[i] as Local<'f64'>));
-    });
+    const left = f.let(times, 'left');
+    f.if(left, () =>
+      f.loop((again) => {
+        body();
+        f.set(left, op('i32.sub', left, i32(1)));
+        again(left);
+      }),
+    );
   }
 
-  /** The innermost axis. */
-  #row(outer: readonly Local<'i32'>[]): void {
-    const { f } = this;
-    const k = this.#k;
-    const n = k.shape[this.#last] as number;
-    const inner = this.#strides.map((strides) => strides[this.#last] as number);
-    const pointers = outer.map((p, i) => (inner[i] === 0 ? p : f.let(p, 'r')));
-    const fixed = k.reads.map((_, i) =>
-      inner[i] === 0 ? f.let(load('v128.load32_splat', pointers[i] as Local<'i32'>), 'fixed') : null,
-    );
-    // A single row may run over its end into the slack behind every buffer, so that it needs no tail.
-    const isWhole =
-      !k.exact && this.#last === 0 && k.sums.length === 0 && inner.every((stride) => stride === 0 || stride === 1);
-    const vectors = isWhole ? Math.ceil(n / 4) : n >> 2;
-    const unroll = unrolling(k, vectors);
-    const lanes = k.sums.map((sum) =>
-      this.#isInner(sum) ? Array.from({ length: unroll }, () => f.let(f32x4(0), 'lanes')) : null,
-    );
-    const advance = (elements: number): void =>
-      pointers.forEach((p, i) => f.advance(p, 4 * elements * (inner[i] as number)));
-    f.repeat(Math.floor(vectors / unroll), () => {
-      for (let u = 0; u < unroll; u++) this.#vector(pointers, inner, fixed, u, lanes, 4);
-      advance(4 * unroll);
-    });
-    f.repeat(vectors % unroll, () => {
-      this.#vector(pointers, inner, fixed, 0, lanes, 4);
-      advance(4);
-    });
-    f.repeat(isWhole ? 0 : n & 3, () => {
-      this.#vector(pointers, inner, fixed, 0, lanes, 1);
-      advance(1);
-    });
-    this.#addLanes(lanes);
+  #sumPointer(pointers: Pointers, s: number): Local<'i32'> {
+    return pointers[this.#k.reads.length + this.#k.stores.length + s] as Local<'i32'>;
   }
 
-  /** Adds what the lanes of a row hold to the totals. */
-  #addLanes(lanes: readonly (readonly Local<'v128'>[] | null)[]): void {
+  #totalPointer(pointers: Pointers, s: number): Local<'i32'> {
+    return this.#sumPointer(pointers, this.#k.sums.length + s);
+  }
+
+  /** Visits all sums that begin at the opening axis. */
+  #eachSum(pointers: Pointers, body: (own: Pointers) => void): void {
+    const kept = this.#k.shape.map((_, axis) => axis).filter((axis) => axis >= this.#opening);
+    const visit = (axes: readonly number[], own: Pointers): void => {
+      const [axis, ...rest] = axes;
+      if (axis === undefined) body(own);
+      else if (this.#k.sums[0]?.strides[axis] === 0) visit(rest, own);
+      else this.#along(axis, own, (inner) => visit(rest, inner));
+    };
+    visit(kept, pointers);
+  }
+
+  #openSums(pointers: Pointers): void {
     const { f } = this;
-    lanes.forEach((list, i) => {
-      if (list === null) return;
-      const total = this.#totals[i] as Local<'f64'>;
-      const sum = f.let(
-        list.slice(1).reduce<V>((a, b) => op('f32x4.add', a, b), list[0] as V),
-        's',
-      );
-      for (let l = 0; l < 4; l++) {
-        f.set(total, op('f64.add', total, op('f64.promote_f32', lane('f32x4.extract_lane', l, sum))));
+    const zero = f32x4(0);
+    for (const pair of this.#registers) for (const total of pair) f.set(total, zero);
+    if (this.#form === 'registers') return;
+    this.#eachSum(pointers, (own) => {
+      for (let s = 0; s < this.#k.sums.length; s++) {
+        if (this.#form === 'memory') f.storeLane('v128.store32_lane', 0, this.#sumPointer(own, s), zero);
+        else for (const half of [0, 16]) f.store('v128.store', this.#totalPointer(own, s), zero, half);
       }
     });
   }
 
-  /** The body for four elements, or for one (in lane 0), `u` vectors from the pointers. */
-  #vector(
-    pointers: readonly Local<'i32'>[],
-    inner: readonly number[],
-    fixed: readonly (V | null)[],
-    u: number,
-    lanes: readonly (readonly Local<'v128'>[] | null)[],
-    width: 1 | 4,
-  ): void {
+  #closeSums(pointers: Pointers): void {
+    const { f } = this;
+    const finish = (at: Local<'i32'>, even: V, odd: V): void => {
+      const pair = f.let(op('f64x2.add', even, odd), 'pair');
+      const total = op('f64.add', lane('f64x2.extract_lane', 0, pair), lane('f64x2.extract_lane', 1, pair));
+      f.store('f32.store', at, op('f32.demote_f64', total));
+    };
+    this.#registers.forEach(([even, odd], s) => finish(this.#sumPointer(pointers, s), even, odd));
+    if (this.#form !== 'totals') return;
+    this.#eachSum(pointers, (own) => {
+      for (let s = 0; s < this.#k.sums.length; s++) {
+        const at = this.#totalPointer(own, s);
+        finish(this.#sumPointer(own, s), load('v128.load', at), load('v128.load', at, 16));
+      }
+    });
+  }
+
+  /** The innermost axis. */
+  #row(outer: Pointers): void {
     const { f } = this;
     const k = this.#k;
+    const inner = this.#strides.map((strides) => strides[this.#last] as number);
+    const pointers = outer.map((p, i) => (inner[i] === 0 ? p : f.let(p, 'r')));
+    const row = new Row(pointers, inner, this.#fixedValues(pointers, inner));
+    // A single row may run over its end into the slack behind every buffer, so that it needs no tail.
+    const isWhole =
+      !k.exact && this.#last === 0 && k.sums.length === 0 && inner.every((stride) => stride === 0 || stride === 1);
+    if (this.#last === 0 && this.#count) this.#countedRow(row, this.#count, isWhole);
+    else this.#fixedRow(row, k.shape[this.#last] as number, isWhole);
+  }
+
+  /** A row whose length is known: what does not fill a round follows it in place. */
+  #fixedRow(row: Row, n: number, isWhole: boolean): void {
+    const { f } = this;
+    const vectors = isWhole ? Math.ceil(n / 4) : n >> 2;
+    const unroll = unrolling(this.#k, vectors);
+    this.#beginLanes(row, unroll);
+    const round = (): void => {
+      for (let u = 0; u < unroll; u++) this.#vector(row, u, 4);
+      row.advance(f, 4 * unroll);
+    };
+    let rounds = Math.floor(vectors / unroll);
+    if (row.lanes.length > 0 && rounds > 2 * mostInLane) {
+      f.repeat(Math.floor(rounds / mostInLane), () => {
+        f.repeat(mostInLane, round);
+        this.#addLanes(row);
+        for (const list of row.lanes) for (const lanes of list) f.set(lanes, f32x4(0));
+      });
+      rounds %= mostInLane;
+    }
+    f.repeat(rounds, round);
+    const left = vectors % unroll;
+    for (let u = 0; u < left; u++) this.#vector(row, u, 4);
+    if (!isWhole && n % 4 > 0) this.#vector(row, left, (n & 3) as 1 | 2 | 3);
+    this.#addLanes(row);
+  }
+
+  /** A row of any length, given at run time. */
+  #countedRow(row: Row, count: Local<'i32'>, isWhole: boolean): void {
+    const { f } = this;
+    const unroll = 2 ** Math.floor(Math.log2(unrolling(this.#k, 1024)));
+    const vectors = f.let(op('i32.shr_u', isWhole ? op('i32.add', count, i32(3)) : count, i32(2)), 'vectors');
+    this.#beginLanes(row, unroll);
+    this.#repeat(op('i32.shr_u', vectors, i32(Math.log2(unroll))), () => {
+      for (let u = 0; u < unroll; u++) this.#vector(row, u, 4);
+      row.advance(f, 4 * unroll);
+    });
+    if (unroll > 1) {
+      this.#repeat(op('i32.and', vectors, i32(unroll - 1)), () => {
+        this.#vector(row, 0, 4);
+        row.advance(f, 4);
+      });
+    }
+    if (!isWhole) {
+      this.#repeat(op('i32.and', count, i32(3)), () => {
+        this.#vector(row, 0, 1);
+        row.advance(f, 1);
+      });
+    }
+    this.#addLanes(row);
+  }
+
+  #beginLanes(row: Row, unroll: number): void {
+    if (this.#form !== 'registers' && this.#form !== 'totals') return;
+    row.lanes = this.#k.sums.map(() => Array.from({ length: unroll }, () => this.f.let(f32x4(0), 'lanes')));
+  }
+
+  /** Adds what the lanes of a row hold to the totals. */
+  #addLanes(row: Row): void {
+    const { f } = this;
+    row.lanes.forEach((list, s) => {
+      const [first, ...rest] = list as [Local<'v128'>, ...Local<'v128'>[]];
+      const sum =
+        rest.length === 0
+          ? first
+          : f.let(
+              rest.reduce<V>((a, b) => op('f32x4.add', a, b), first),
+              's',
+            );
+      const halves = [sum, shuffle(sum, sum, [2, 3, 2, 3])];
+      const at = this.#totalPointer(row.pointers, s);
+      for (const [h, half] of halves.entries()) {
+        const terms = op('f64x2.promote_low_f32x4', half);
+        const total = this.#registers[s]?.[h];
+        if (total) f.set(total, op('f64x2.add', total, terms));
+        else f.store('v128.store', at, op('f64x2.add', load('v128.load', at, 16 * h), terms), 16 * h);
+      }
+    });
+  }
+
+  /** What is the same along a row, computed before it. */
+  #fixedValues(pointers: Pointers, inner: readonly number[]): (V | null)[] {
+    const { f } = this;
+    const reads = this.#k.reads.map((_, i) =>
+      inner[i] === 0 ? f.let(load('v128.load32_splat', pointers[i] as Local<'i32'>), 'fixed') : null,
+    );
+    const values: (V | null)[] = [];
+    for (const [i, value] of this.#k.values.entries()) {
+      if (!this.#uniform[i]) values.push(null);
+      else {
+        const expr = this.#value(value, reads as V[], values as V[]);
+        values.push('args' in value ? f.let(expr, 'fixed') : expr);
+      }
+    }
+    return values;
+  }
+
+  /** The body for `width` elements, `u` vectors from the row's pointers. */
+  #vector(row: Row, u: number, width: 1 | 2 | 3 | 4): void {
+    const { f } = this;
+    const k = this.#k;
+    const { pointers, inner } = row;
     // All reads come before all stores, so that a buffer may be updated in place.
-    const reads = k.reads.map(
-      (_, i) => fixed[i] ?? f.let(this.#read(pointers[i] as Local<'i32'>, inner[i] as number, u, width), 'x'),
+    const reads = k.reads.map((_, i) =>
+      inner[i] === 0 ? null : f.let(this.#read(pointers[i] as Local<'i32'>, inner[i] as number, u, width), 'x'),
     );
     const values: V[] = [];
     for (const [i, value] of k.values.entries()) {
-      const expr = this.#value(value, reads, values);
-      values.push((this.#uses[i] as number) > 1 && value.name !== 'read' ? f.let(expr, 'v') : expr);
+      const known = row.fixed[i];
+      const expr = known ?? this.#value(value, reads as V[], values);
+      const isHeld = !known && (this.#uses[i] as number) > 1 && value.name !== 'read';
+      values.push(isHeld ? f.let(expr, 'v') : expr);
     }
     const results = [...k.stores, ...k.sums].map(({ value }) => {
       const expr = values[value] as V;
@@ -238,37 +349,32 @@ class LoopEmitter {
       this.#store(pointers[i] as Local<'i32'>, inner[i] as number, u, width, results[s] as V);
     });
     k.sums.forEach((_, s) => {
-      const i = k.reads.length + k.stores.length + s;
       const value = results[k.stores.length + s] as V;
-      const list = lanes[s] ?? null;
-      const at = pointers[i] as Local<'i32'>;
-      if (list === null) {
-        const sum = op('f32x4.add', this.#read(at, inner[i] as number, u, width), value);
-        this.#store(at, inner[i] as number, u, width, sum);
-      } else {
-        const term = width === 4 ? value : op('v128.and', value, i32x4(-1, 0, 0, 0));
-        f.set(list[u] as Local<'v128'>, op('f32x4.add', list[u] as Local<'v128'>, term));
+      const lanes = row.lanes[s]?.[u % row.lanes[s].length];
+      if (lanes) {
+        const mask = i32x4(-1, width > 1 ? -1 : 0, width > 2 ? -1 : 0, 0);
+        f.set(lanes, op('f32x4.add', lanes, width === 4 ? value : op('v128.and', value, mask)));
+        return;
       }
+      const at = this.#sumPointer(pointers, s);
+      const stride = inner[k.reads.length + k.stores.length + s] as number;
+      this.#store(at, stride, u, width, op('f32x4.add', this.#read(at, stride, u, width), value));
     });
   }
 
-  #read(at: Local<'i32'>, stride: number, u: number, width: 1 | 4): V {
+  #read(at: Local<'i32'>, stride: number, u: number, width: number): V {
     const from = 16 * u * stride;
-    if (width === 1) return load('v128.load32_zero', at, from);
+    if (width === 1) return load('v128.load32_zero', ...shifted(at, from));
     if (stride === 1) return load('v128.load', at, from);
-    // Offsets of instructions are unsigned: a negative stride moves the address itself.
-    const shifted = (bytes: number): readonly [Expr<'i32'>, number] =>
-      bytes >= 0 ? [at, bytes] : [op('i32.add', at, i32(bytes)), 0];
-    const [first, offset] = shifted(from);
-    let vector: V = load('v128.load32_zero', first, offset);
-    for (let l = 1; l < 4; l++) {
-      const [address, bytes] = shifted(from + 4 * l * stride);
+    let vector: V = load('v128.load32_zero', ...shifted(at, from));
+    for (let l = 1; l < width; l++) {
+      const [address, bytes] = shifted(at, from + 4 * l * stride);
       vector = loadLane('v128.load32_lane', l, address, vector, bytes);
     }
     return vector;
   }
 
-  #store(at: Local<'i32'>, stride: number, u: number, width: 1 | 4, value: V): void {
+  #store(at: Local<'i32'>, stride: number, u: number, width: number, value: V): void {
     const { f } = this;
     const from = 16 * u * stride;
     if (width === 4 && stride === 1) {
@@ -277,9 +383,8 @@ class LoopEmitter {
     }
     const held = width === 1 || value.name === 'local.get' ? value : f.let(value, 'y');
     for (let l = 0; l < width; l++) {
-      const bytes = from + 4 * l * stride;
-      if (bytes >= 0) f.storeLane('v128.store32_lane', l, at, held, bytes);
-      else f.storeLane('v128.store32_lane', l, op('i32.add', at, i32(bytes)), held);
+      const [address, bytes] = shifted(at, from + 4 * l * stride);
+      f.storeLane('v128.store32_lane', l, address, held, bytes);
     }
   }
 
@@ -299,7 +404,30 @@ class LoopEmitter {
   }
 }
 
-const F64_ZERO: Expr<'f64'> = { name: 'f64.const', args: [], immediates: [0], type: 'f64' };
+/** One run along the innermost axis. */
+class Row {
+  readonly pointers: Pointers;
+  readonly inner: readonly number[];
+  /** Values that are the same along it. */
+  readonly fixed: readonly (V | null)[];
+  /** Where terms of sums are added up: for each sum, one vector for each of a round. */
+  lanes: readonly (readonly Local<'v128'>[])[] = [];
+
+  constructor(pointers: Pointers, inner: readonly number[], fixed: readonly (V | null)[]) {
+    this.pointers = pointers;
+    this.inner = inner;
+    this.fixed = fixed;
+  }
+
+  advance(f: FunctionBuilder, elements: number): void {
+    this.pointers.forEach((p, i) => f.advance(p, 4 * elements * (this.inner[i] as number)));
+  }
+}
+
+/** Offsets of instructions are unsigned: a negative one moves the address itself. */
+function shifted(at: Local<'i32'>, bytes: number): [Expr<'i32'>, number] {
+  return bytes >= 0 ? [at, bytes] : [op('i32.add', at, i32(bytes)), 0];
+}
 
 /** The module's only function. */
 export function loopFunctions(k: LoopKernel): FunctionBuilder[] {
@@ -319,5 +447,8 @@ export function loopKey(k: LoopKernel): string {
           : `${v.value}`,
   );
   const reads = k.reads.map((strides) => strides.join()).join('|');
-  return `loop ${k.shape.join()} ${reads} ${values.join(' ')} > ${targets(k.stores)} + ${targets(k.sums)}${k.fma ? ' f' : ''}${k.exact ? ' e' : ''}`;
+  const totals = (k.totals ?? []).map((strides) => strides.join()).join('|');
+  const [, ...rest] = k.shape;
+  const shape = k.counted ? ['n', ...rest] : k.shape;
+  return `loop ${shape.join()} ${reads} ${values.join(' ')} > ${targets(k.stores)} + ${targets(k.sums)} ${totals}${k.fma ? ' f' : ''}${k.exact ? ' e' : ''}`;
 }

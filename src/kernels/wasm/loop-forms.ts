@@ -1,0 +1,58 @@
+/** What elementwise functions are on four elements at a time. */
+import type { BinaryName, UnaryName } from '../types.ts';
+import { type Expr, type FunctionBuilder, f32x4, op } from './assembler.ts';
+import type { VectorMath } from './vector-math.ts';
+
+type V = Expr<'v128'>;
+
+/** Unary functions that have a vector form. */
+export const unaryForms: Partial<Record<UnaryName, (x: V, math: VectorMath, f: FunctionBuilder) => V>> = {
+  neg: (x) => op('f32x4.neg', x),
+  abs: (x) => op('f32x4.abs', x),
+  exp: (x, math) => math.exp(x),
+  log: (x, math) => math.log(x),
+  sqrt: (x) => op('f32x4.sqrt', x),
+  rsqrt: (x) => op('f32x4.div', f32x4(1), op('f32x4.sqrt', x)),
+  square: (x) => op('f32x4.mul', x, x),
+  reciprocal: (x) => op('f32x4.div', f32x4(1), x),
+  tanh: (x, math) => math.tanh(x),
+  erf: (x, math) => math.erf(x),
+  sign: (x) => {
+    const ones = op('f32x4.sub', one(op('f32x4.gt', x, f32x4(0))), one(op('f32x4.lt', x, f32x4(0))));
+    return op('v128.bitselect', x, ones, op('f32x4.ne', x, x));
+  },
+  floor: (x) => op('f32x4.floor', x),
+  ceil: (x) => op('f32x4.ceil', x),
+  round: (x) => op('f32x4.nearest', x),
+  // pmax lets NaN through; adding zero turns -0 into 0.
+  relu: (x) => op('f32x4.add', op('f32x4.pmax', x, f32x4(0)), f32x4(0)),
+  sigmoid: (x, math) => math.sigmoid(x),
+  softplus: (x, math) => math.softplus(x),
+  isNaN: (x) => one(op('f32x4.ne', x, x)),
+};
+
+export const binaryForms: Partial<Record<BinaryName, (a: V, b: V) => V>> = {
+  add: (a, b) => op('f32x4.add', a, b),
+  sub: (a, b) => op('f32x4.sub', a, b),
+  mul: (a, b) => op('f32x4.mul', a, b),
+  div: (a, b) => op('f32x4.div', a, b),
+  reluGrad: (a, b) => op('v128.andnot', a, op('f32x4.le', b, f32x4(0))),
+  maximum: (a, b) => op('f32x4.max', a, b),
+  minimum: (a, b) => op('f32x4.min', a, b),
+  eq: (a, b) => one(op('f32x4.eq', a, b)),
+  ne: (a, b) => one(op('f32x4.ne', a, b)),
+  lt: (a, b) => one(op('f32x4.lt', a, b)),
+  le: (a, b) => one(op('f32x4.le', a, b)),
+  gt: (a, b) => one(op('f32x4.gt', a, b)),
+  ge: (a, b) => one(op('f32x4.ge', a, b)),
+};
+
+/** 1 where a mask is set, else 0. */
+function one(mask: V): V {
+  return op('v128.and', mask, f32x4(1));
+}
+
+/** Whether a function of an operation's name can stand in a loop. */
+export function hasVectorForm(name: string): boolean {
+  return name === 'where' || name in unaryForms || name in binaryForms;
+}
