@@ -6,7 +6,7 @@
  *   y = logSoftmax(x)                vjp  g - exp(y) · Σ g
  *   y = -logSoftmax(x)[label]        vjp  g · (softmax(x) - onehot(label)), an operation too
  *
- * A line that holds NaN, or +∞, or nothing but -∞ gives NaN.
+ * A line with NaN, with +∞ or of -∞ alone is NaN, as in PyTorch.
  */
 
 import { softmaxKernels } from '../kernels/softmax.ts';

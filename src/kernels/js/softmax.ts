@@ -1,6 +1,6 @@
 /**
  * Softmax and its relatives, line by line along one axis. A line is shifted by its largest element m, so that nothing
- * overflows; where m is infinite there is no shift (∞ - ∞ would be NaN), and the line gives NaN where exp does not.
+ * overflows. A line with NaN, with +∞ or of -∞ alone is NaN, since ∞ - ∞ is.
  *
  *   softmax            eᵢ / Σ e,  e = exp(x - m)
  *   logSoftmax         xᵢ - m - log Σ e
@@ -24,14 +24,13 @@ class Line {
     const { powers } = this;
     let most = Number.NEGATIVE_INFINITY;
     for (let i = 0, at = from; i < powers.length; i++, at += stride) if (x[at]! > most) most = x[at]!;
-    const shift = Math.abs(most) === Number.POSITIVE_INFINITY ? 0 : most;
     let sum = 0;
     for (let i = 0, at = from; i < powers.length; i++, at += stride) {
-      const power = Math.exp(x[at]! - shift);
+      const power = Math.exp(x[at]! - most);
       powers[i] = power;
       sum += power;
     }
-    this.shift = shift;
+    this.shift = most;
     this.sum = sum;
   }
 }

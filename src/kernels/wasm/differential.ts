@@ -145,7 +145,8 @@ function softmaxes(
         'softmax',
         y,
         (k, out) => k.softmax(x, axis, out),
-        (e) => terms(x, axis) * Math.abs(e),
+        // Rounding x - m, which is at most |log e|, makes as large a relative error of its exponential.
+        (e) => (e > 0 ? (terms(x, axis) - (EPSILON / 2) * Math.log(e)) * e : 0),
       ),
     logSoftmax: (x, axis, y) =>
       check(

@@ -9,7 +9,8 @@ import { jsKernels } from '../js/index.ts';
 import * as jsMatmul from '../js/matmul.ts';
 import * as jsPool from '../js/pool.ts';
 import * as jsReduce from '../js/reduce.ts';
-import type { FloatArray, Kernels } from '../types.ts';
+import * as jsSoftmax from '../js/softmax.ts';
+import type { FloatArray, Kernels, Strided } from '../types.ts';
 import { kernelCache } from './cache.ts';
 import * as convolution from './conv.ts';
 import { convWeightGrad } from './convWeights.ts';
@@ -17,6 +18,7 @@ import * as elementwise from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import { maxPoolIndices, windowSpread, windowSum } from './pool.ts';
 import { scatterAdd } from './scatter.ts';
+import * as softmaxOf from './softmaxes.ts';
 import { sum } from './sum.ts';
 
 /**
@@ -139,6 +141,35 @@ export function scatters(options: WasmOptions = {}): Pick<Kernels, 'scatterAdd'>
   };
 }
 
+/** Softmax and the cross entropy of labels. */
+export function softmaxes(
+  options: WasmOptions = {},
+): Pick<Kernels, 'softmax' | 'logSoftmax' | 'crossEntropy' | 'crossEntropyGrad'> {
+  // An exponential each: fewer elements are worth it than of other functions.
+  const [done, least] = [attempt(options), ((options.threshold ?? 1) * LEAST_ELEMENTS) / 8];
+  const worth = (x: Strided): boolean => product(x.shape) > 0 && product(x.shape) >= least;
+  return {
+    softmax(x, axis, y) {
+      const run = (): boolean => softmaxOf.softmax('softmax', x, axis, y);
+      if (!done('softmax', worth(x), [x.data, y], run)) jsSoftmax.softmax(x, axis, y);
+    },
+    logSoftmax(x, axis, y) {
+      const run = (): boolean => softmaxOf.softmax('logSoftmax', x, axis, y);
+      if (!done('logSoftmax', worth(x), [x.data, y], run)) jsSoftmax.logSoftmax(x, axis, y);
+    },
+    crossEntropy(x, labels, axis, ignored, y) {
+      const run = (): boolean => softmaxOf.crossEntropy(x, labels, axis, ignored, y);
+      if (!done('crossEntropy', worth(x), [x.data, labels.data, y], run))
+        jsSoftmax.crossEntropy(x, labels, axis, ignored, y);
+    },
+    crossEntropyGrad(x, labels, g, axis, ignored, y) {
+      const run = (): boolean => softmaxOf.crossEntropyGrad(x, labels, g, axis, ignored, y);
+      if (!done('crossEntropyGrad', worth(x), [x.data, labels.data, g.data, y], run))
+        jsSoftmax.crossEntropyGrad(x, labels, g, axis, ignored, y);
+    },
+  };
+}
+
 /** Element by element. */
 export function elementwiseKernels(options: WasmOptions = {}): Pick<Kernels, 'unary' | 'binary' | 'where'> {
   const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_ELEMENTS];
@@ -167,6 +198,7 @@ export function createWasmKernels(options: WasmOptions = {}): Kernels {
     ...elementwiseKernels(options),
     ...sums(options),
     ...scatters(options),
+    ...softmaxes(options),
     ...products(options),
     ...convolutions(options),
     ...pools(options),

@@ -1,0 +1,144 @@
+/** Eager softmax and cross entropy on WebAssembly: lines are copied in, computed and copied out, some thousand elements at a time. */
+import { copy } from '../js/elementwise.ts';
+import type { FloatArray, Strided } from '../types.ts';
+import { type KernelCache, type KernelFunction, kernelCache } from './cache.ts';
+import { features } from './features.ts';
+import { type SoftmaxKernel, type SoftmaxResult, softmaxFunctions, softmaxKey } from './softmax.ts';
+import { isDense } from './transfer.ts';
+
+/** Floats of x that are computed at a time, unless a line has more. */
+const BLOCK = 16384;
+
+const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
+
+/** The elements in row-major order, and where they begin. */
+interface Dense {
+  readonly data: Float32Array;
+  readonly offset: number;
+}
+
+function denseOf(x: Strided): Dense {
+  if (isDense(x)) return x as { data: Float32Array; offset: number };
+  const data = new Float32Array(product(x.shape));
+  copy(x, data);
+  return { data, offset: 0 };
+}
+
+/** What a call reads besides x. */
+interface Labelled {
+  readonly labels: Strided;
+  readonly g?: Strided;
+  readonly ignoreIndex: number;
+}
+
+/** Where a block's parts lie in the kernel's memory. */
+interface Places {
+  readonly x: number;
+  readonly y: number;
+  readonly labels: number;
+  readonly g: number;
+  readonly loss: number;
+}
+
+class Runner {
+  readonly #cache: KernelCache = kernelCache();
+  readonly #run: KernelFunction;
+  readonly #x: Dense;
+  readonly #labels: Dense | null;
+  readonly #g: Dense | null;
+  readonly #isOneGradient: boolean;
+  readonly #y: Float32Array;
+  readonly #givesLosses: boolean;
+  readonly #outer: number;
+  readonly #classes: number;
+  readonly #inner: number;
+  /** Neighbouring lines of a block. */
+  readonly #lines: number;
+
+  constructor(result: SoftmaxResult, x: Strided, axis: number, target: Labelled | null, y: FloatArray) {
+    this.#outer = product(x.shape.slice(0, axis));
+    this.#classes = x.shape[axis] as number;
+    this.#inner = product(x.shape.slice(axis + 1));
+    this.#x = denseOf(x);
+    this.#labels = target && denseOf(target.labels);
+    const g = target?.g;
+    this.#isOneGradient = g?.strides.every((stride, a) => stride === 0 || g.shape[a] === 1) ?? false;
+    this.#g = g === undefined ? null : this.#isOneGradient ? (g as unknown as Dense) : denseOf(g);
+    this.#y = y as Float32Array;
+    this.#givesLosses = result === 'loss';
+    const most = Math.max(4, Math.floor(BLOCK / this.#classes));
+    const isRows = this.#inner === 1;
+    this.#lines = Math.min(most, isRows ? this.#outer : this.#inner);
+    const kernel: SoftmaxKernel = {
+      result,
+      classes: this.#classes,
+      classStride: isRows ? 1 : this.#lines,
+      lineStride: isRows ? this.#classes : 1,
+      gStride: this.#isOneGradient ? 0 : 1,
+      ignoreIndex: target?.ignoreIndex ?? -1,
+      fma: features().relaxed,
+    };
+    this.#run = this.#cache.get(softmaxKey(kernel), () => softmaxFunctions(kernel)).run as KernelFunction;
+  }
+
+  /** False if the lines are too long for the kernel's memory. */
+  run(): boolean {
+    const { memory } = this.#cache;
+    const size = this.#lines * this.#classes;
+    if (!memory.begin(2 * size + 3 * this.#lines, 5)) return false;
+    const at: Places = {
+      x: memory.allocate(size),
+      y: memory.allocate(size),
+      labels: memory.allocate(this.#lines),
+      g: memory.allocate(this.#lines),
+      loss: memory.allocate(this.#lines),
+    };
+    if (this.#isOneGradient) memory.write(at.g, (this.#g as Dense).data, (this.#g as Dense).offset, 1);
+    const total = this.#inner === 1 ? this.#outer : this.#inner;
+    const images = this.#inner === 1 ? 1 : this.#outer;
+    for (let image = 0; image < images; image++) {
+      for (let from = 0; from < total; from += this.#lines) {
+        this.#block(at, image, from, Math.min(this.#lines, total - from));
+      }
+    }
+    return true;
+  }
+
+  #block(at: Places, image: number, from: number, count: number): void {
+    const { memory } = this.#cache;
+    const first = image * this.#inner + from;
+    this.#move(image, from, count, (local, global, n) =>
+      memory.write(at.x + 4 * local, this.#x.data, this.#x.offset + global, n),
+    );
+    if (this.#labels) memory.write(at.labels, this.#labels.data, this.#labels.offset + first, count);
+    if (this.#g && !this.#isOneGradient) memory.write(at.g, this.#g.data, this.#g.offset + first, count);
+    this.#run(count, at.x, at.labels, at.g, at.loss, at.y);
+    if (this.#givesLosses) memory.read(at.loss, this.#y, first, count);
+    else this.#move(image, from, count, (local, global, n) => memory.read(at.y + 4 * local, this.#y, global, n));
+  }
+
+  /** The runs of neighbours of `count` lines: where they lie in the block and in the dense array, and how long they are. */
+  #move(image: number, from: number, count: number, copyRun: (local: number, global: number, n: number) => void): void {
+    const classes = this.#classes;
+    if (this.#inner === 1) copyRun(0, from * classes, count * classes);
+    else if (count === this.#inner) copyRun(0, image * classes * count, classes * count);
+    else {
+      for (let c = 0; c < classes; c++) copyRun(c * this.#lines, (image * classes + c) * this.#inner + from, count);
+    }
+  }
+}
+
+export function softmax(result: 'softmax' | 'logSoftmax', x: Strided, axis: number, y: FloatArray): boolean {
+  return new Runner(result, x, axis, null, y).run();
+}
+
+export function crossEntropy(x: Strided, labels: Strided, axis: number, ignoreIndex: number, y: FloatArray): boolean {
+  return new Runner('loss', x, axis, { labels, ignoreIndex }, y).run();
+}
+
+// biome-ignore format: operands side by side
+export function crossEntropyGrad(
+  x: Strided, labels: Strided, g: Strided, axis: number, ignoreIndex: number, y: FloatArray,
+): boolean {
+  return new Runner('gradient', x, axis, { labels, g, ignoreIndex }, y).run();
+}
