@@ -16,7 +16,7 @@ function needsNode(path: string, seen: Set<string> = new Set()): boolean {
 }
 
 /** Suites that load modules anew with parts of the engine taken away, which a page cannot. */
-const reloading = ['test/kernels/wasm/features.test.ts'];
+const reloading = ['test/kernels/wasm/features.test.ts', 'test/core/core.test.ts'];
 
 /** All suites that can run in a page: those of test/browser, and every other that does not need Node. */
 const suites = readdirSync('test', { recursive: true, encoding: 'utf8' })

@@ -14,6 +14,7 @@ export * from './layers/index.ts';
 export { elu, gelu, hardswish, leakyRelu, logSoftmax, silu, softmax, softplus } from './ops/activations.ts';
 export * from './ops/adaptive.ts';
 export * from './ops/conv.ts';
+export { assign } from './ops/core-methods.ts';
 export { dropout } from './ops/dropout.ts';
 export {
   abs,
@@ -62,11 +63,11 @@ export * from './ops/join.ts';
 export { type Labels, oneHot } from './ops/labels.ts';
 export * from './ops/losses.ts';
 export * from './ops/matmul.ts';
-export { assign } from './ops/methods.ts';
+export { mean, std, variance } from './ops/moments.ts';
 export * from './ops/norms.ts';
 export { type PaddingMode, pad } from './ops/pad.ts';
 export * from './ops/pool.ts';
-export { all, any, argMax, argMin, logSumExp, max, mean, min, norm, prod, std, variance } from './ops/reduce.ts';
+export { all, any, argMax, argMin, logSumExp, max, min, norm, prod } from './ops/reduce.ts';
 export { tril, triu } from './ops/triangle.ts';
 export {
   clone,

@@ -17,6 +17,7 @@ const allowed: Record<string, readonly string[]> = {
   tensor: ['errors', 'kernels'],
   ops: ['errors', 'tensor', 'kernels'],
   autograd: ['errors', 'tensor', 'kernels', 'ops'],
+  core: ['errors', 'tensor', 'kernels', 'ops', 'autograd'],
   compile: ['errors', 'tensor', 'kernels', 'ops', 'autograd'],
   layers: ['errors', 'tensor', 'kernels', 'ops', 'autograd'],
   optim: ['errors', 'tensor', 'kernels', 'ops', 'autograd', 'layers'],
@@ -191,7 +192,7 @@ function loadTimeEffects(source: SourceFile): string[] {
  * operations, which keeps `tensor` from importing `ops` and `ops` from importing `autograd`; and they put WebAssembly
  * behind the families of kernels, which keeps it out of programs that have TypeScript kernels alone.
  */
-const mayRunAtLoad = ['autograd/index.ts', 'kernels/index.ts'];
+const mayRunAtLoad = ['autograd/index.ts', 'core/index.ts', 'kernels/index.ts'];
 
 const sources: SourceFile[] = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))

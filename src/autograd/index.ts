@@ -2,11 +2,11 @@
 
 import '../kernels/index.ts';
 import { methods } from '../ops/methods.ts';
-import { bindMethods } from '../tensor/tensor.ts';
+import { bindMethods, type TensorFunctions } from '../tensor/tensor.ts';
 import { backward, installRecorder } from './backward.ts';
 
 installRecorder();
-bindMethods({ ...methods, backward });
+bindMethods({ ...methods, backward } satisfies TensorFunctions);
 
 export { type CheckGradsOptions, checkGrads } from './check-grads.ts';
 export { checkpoint } from './checkpoint.ts';

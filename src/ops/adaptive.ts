@@ -15,8 +15,9 @@ import { checkTensor } from './check.ts';
 import { div, where } from './elementwise.ts';
 import { sum } from './expand.ts';
 import { indexSelect } from './indexing.ts';
+import { mean } from './moments.ts';
 import { avgPool1d, avgPool2d, avgPool3d, maxPool1d, maxPool2d, maxPool3d } from './pool.ts';
-import { max, mean } from './reduce.ts';
+import { max } from './reduce.ts';
 import { reshape } from './views.ts';
 import { spatial } from './window.ts';
 

@@ -16,7 +16,7 @@ import { type Operand, Tensor } from '../tensor/tensor.ts';
 import { assign } from './apply.ts';
 import { checkTensor } from './check.ts';
 import { add, asTensor, mul, rsqrt, square, sub } from './elementwise.ts';
-import { mean } from './reduce.ts';
+import { mean } from './moments.ts';
 import { detach, reshape } from './views.ts';
 
 /** Options of `layerNorm`, `groupNorm` and `instanceNorm`. */

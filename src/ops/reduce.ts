@@ -10,9 +10,10 @@ import { checkAxes, showShape, sizeOf } from '../tensor/shape.ts';
 import type { Axes, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { checkTensor } from './check.ts';
-import { abs, add, div, eq, exp, fullLike, log, mul, ne, pow, sqrt, square, sub, where } from './elementwise.ts';
+import { abs, add, eq, exp, fullLike, log, mul, ne, pow, square, sub, where } from './elementwise.ts';
 import { keptShape, sum } from './expand.ts';
 import { gather } from './indexing.ts';
+import { rootOrZero } from './moments.ts';
 import type { ComputeOp } from './op.ts';
 import { detach, embed, narrow, permute, reshape, unsqueeze } from './views.ts';
 
@@ -80,47 +81,6 @@ export function argMax(x: Tensor, axis?: Axes, keepDims: boolean = false): Tenso
 /** The index of the first smallest element along an axis; over several (default all) the index into them flattened. */
 export function argMin(x: Tensor, axis?: Axes, keepDims: boolean = false): Tensor {
   return position('argMin', x, axis, keepDims);
-}
-
-/** How many elements of `x` go into each element of a reduction. */
-function countOf(x: Tensor, axes: readonly number[]): number {
-  return sizeOf(axes.map((axis) => x.shape[axis]!));
-}
-
-/** The mean over `axes` (default all); of no elements, NaN. */
-export function mean(x: Tensor, axes?: Axes, keepDims: boolean = false): Tensor {
-  checkTensor('mean', 'x', x);
-  const chosen = checkAxes('mean', axes, x.rank);
-  return div(sum(x, chosen, keepDims), countOf(x, chosen));
-}
-
-/** The variance over `axes` (default all): the squared deviations from the mean, divided by n - `correction` (default 1). */
-export function variance(
-  x: Tensor,
-  axes?: Axes,
-  keepDims: boolean = false,
-  options: { correction?: number } = {},
-): Tensor {
-  checkTensor('variance', 'x', x);
-  checkKeys('variance', options, ['correction']);
-  const { correction = 1 } = options;
-  if (typeof correction !== 'number') {
-    throw new OptionError(`variance: correction must be a number, but is ${show(correction)}`);
-  }
-  const chosen = checkAxes('variance', axes, x.rank);
-  const squares = sum(square(sub(x, mean(x, chosen, true))), chosen, keepDims);
-  return div(squares, Math.max(0, countOf(x, chosen) - correction));
-}
-
-/** The square root of the variance; where that is 0, its gradient is 0. */
-export function std(x: Tensor, axes?: Axes, keepDims: boolean = false, options: { correction?: number } = {}): Tensor {
-  return rootOrZero(variance(x, axes, keepDims, options));
-}
-
-/** √x, with gradient 0 instead of infinity at 0. */
-function rootOrZero(x: Tensor): Tensor {
-  const isZero = eq(x, 0);
-  return where(isZero, 0, sqrt(where(isZero, 1, x)));
 }
 
 /** The product over `axes` (default all), by halves: differentiable to any order, zeros included. */

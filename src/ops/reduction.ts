@@ -6,7 +6,7 @@ import { broadcastShapes, sameShape, showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkTensor } from './check.ts';
 import { sum } from './expand.ts';
-import { mean } from './reduce.ts';
+import { mean } from './moments.ts';
 
 /** How the losses of single elements become one number: their mean, their sum, or not at all. */
 export type Reduction = 'mean' | 'sum' | 'none';

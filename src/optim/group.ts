@@ -3,7 +3,7 @@
 import { noGrad } from '../autograd/mode.ts';
 import { OptionError } from '../errors.ts';
 import { currentInterpreter, eager, guarded } from '../ops/apply.ts';
-import { assign } from '../ops/methods.ts';
+import { assign } from '../ops/core-methods.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { show } from '../tensor/options.ts';
 import { Tensor } from '../tensor/tensor.ts';

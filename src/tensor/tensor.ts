@@ -3,7 +3,7 @@
  * them here, so that `tensor` imports nothing from the rooms above it.
  */
 
-import { DTypeError, GradError, ShapeError } from '../errors.ts';
+import { DTypeError, GradError, ShapeError, TypedgradError } from '../errors.ts';
 import { TensorBase } from './base.ts';
 import { checkDType, type DType } from './dtype.ts';
 import { checkKeys, show } from './options.ts';
@@ -537,9 +537,19 @@ export function observeGrad(observer: GradObserver | null): void {
   gradObserver = observer;
 }
 
-let bound: TensorFunctions;
+/** Stands behind the methods: one that no entry of the library brought is an error that names the entry which does. */
+const missing = new Proxy(
+  {},
+  {
+    get(_, name) {
+      throw new TypedgradError(`${String(name)}: typedgrad/core has no such method; import 'typedgrad', which has all`);
+    },
+  },
+);
 
-/** Gives the methods their bodies; called once, when the library is loaded. @internal */
-export function bindMethods(functions: TensorFunctions): void {
-  bound = functions;
+const bound: TensorFunctions = Object.create(missing);
+
+/** Gives methods their bodies; called when an entry of the library is loaded. @internal */
+export function bindMethods(functions: Partial<TensorFunctions>): void {
+  Object.assign(bound, functions);
 }

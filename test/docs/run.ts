@@ -8,6 +8,7 @@ import { matches, renderings } from './compare.ts';
 const require = createRequire(import.meta.url);
 const entries: Record<string, () => Promise<unknown>> = {
   typedgrad: () => import('typedgrad'),
+  'typedgrad/core': () => import('typedgrad/core'),
   'typedgrad/data': () => import('typedgrad/data'),
   'typedgrad/io': () => import('typedgrad/io'),
   'typedgrad/io/node': () => import('typedgrad/io/node'),

@@ -17,9 +17,12 @@ for (let step = 0; step < 20; step++) {
 console.log(loss.item().toFixed(6));
 `;
 
-/** Tensors, elementwise arithmetic and autograd alone, by methods too: the smallest useful part. */
-export const core = `
+/** Elementwise arithmetic and a gradient, by methods too, of tensors that have all methods. */
+export const small = `
 import { grad, tensor } from 'typedgrad';
 const slope = grad((x) => x.mul(x).exp().sum());
 console.log(slope(tensor([0, 1])).toArray().map((value) => value.toFixed(4)).join(' '));
 `;
+
+/** The same of tensors that have the methods of `typedgrad/core`. */
+export const core: string = small.replace("'typedgrad'", "'typedgrad/core'");
