@@ -130,7 +130,7 @@ function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers): v
 }
 
 /** The rows for `outputs` outputs: tiles from left to right, row after row. */
-function rowFunction(k: TapKernel, outputs: number): FunctionBuilder {
+export function rowFunction(k: TapKernel, outputs: number): FunctionBuilder {
   const f = new FunctionBuilder(`row_${outputs}`, { exported: false });
   const at = pointers(f);
   const { vectors, count, tail }: Coverage = cover(Math.ceil(k.length / 4), tileVectors(outputs, k.fma));

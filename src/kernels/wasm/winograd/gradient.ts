@@ -1,0 +1,146 @@
+/**
+ * A chunk of a weight gradient by minimal filtering: transform x and the gradient, multiply and sum over the tiles.
+ *
+ *   S[i][o][t][c] += Σ_tile W[i][o][tile] · V[i][c][tile + t planes]      for four of the 16 positions i
+ *
+ * The product is the kernel of the direct weight gradient (dots.ts). The four positions of one row of the transforms
+ * are handled apart from the others: their transforms cost no more, their sums and operands fit into the cache, and
+ * they are what threads share.
+ */
+import { FunctionBuilder, i32, type Local, op } from '../assembler.ts';
+import { emitZeros } from '../conductor.ts';
+import { type DotKernel, dotFunctions, splitRow } from '../dots.ts';
+import {
+  type Chunk,
+  flatLength,
+  flatPitch,
+  oddLines,
+  planePitch,
+  planeTiles,
+  sizesKey,
+  type TiledSizes,
+  tileColumns,
+  tileRows,
+} from './geometry.ts';
+import { padFloats, type Transform, transformFunction } from './transforms.ts';
+
+type I = Local<'i32'>;
+
+export interface GradientKernel {
+  readonly sizes: TiledSizes;
+  readonly chunk: Chunk;
+  readonly fma: boolean;
+}
+
+interface Parts {
+  readonly x: Transform;
+  readonly gradient: Transform;
+  readonly dots: DotKernel;
+  readonly pad: number;
+}
+
+function partsOf({ sizes, chunk, fma }: GradientKernel): Parts {
+  const row = splitRow(flatLength(sizes, chunk));
+  const beyond = planeTiles(sizes, chunk) * (sizes.taps - 1);
+  const whole = row.length * row.blocks;
+  const shared = {
+    images: chunk.images,
+    pitch: planePitch(sizes, chunk),
+    rows: chunk.rows,
+    columns: tileColumns(sizes),
+    isWhole: chunk.rows === tileRows(sizes),
+    wanted: [0],
+    fill: true,
+  };
+  const channel = Math.max(flatPitch(sizes, chunk), 4 * Math.ceil((whole + beyond) / 4));
+  const x: Transform = {
+    ...shared,
+    kind: 'x',
+    channels: sizes.channels,
+    source: { size: sizes.x, image: sizes.xImage },
+    before: sizes.before,
+    planes: planePitch(sizes, chunk),
+    position: oddLines(sizes.channels * channel + 4),
+    channel,
+  };
+  const gradient: Transform = {
+    ...shared,
+    kind: 'gradient',
+    channels: sizes.outputs,
+    source: { size: sizes.y, image: sizes.yImage },
+    before: [0, 0, 0],
+    planes: chunk.planes,
+    position: oddLines(sizes.outputs * channel + 4),
+    channel,
+  };
+  return {
+    x,
+    gradient,
+    dots: {
+      channels: sizes.channels,
+      xChannel: channel,
+      taps: Array.from({ length: sizes.taps }, (_, t) => t * planeTiles(sizes, chunk)),
+      outputs: sizes.outputs,
+      gOutput: channel,
+      ...row,
+      fma,
+    },
+    pad: Math.max(padFloats(x), padFloats(gradient)),
+  };
+}
+
+const SLACK = 64;
+
+/** Floats of scratch that one chunk needs. */
+export function gradientScratch(k: GradientKernel): number {
+  const { x, gradient, pad } = partsOf(k);
+  return pad + 4 * (x.position + gradient.position) + SLACK;
+}
+
+/** Floats from position to position of the sums, four for each weight. */
+export function sumPosition({ sizes }: GradientKernel): number {
+  return 4 * sizes.outputs * sizes.channels * sizes.taps;
+}
+
+/**
+ * Exported: `chunk(x, g, sums, scratch, wanted, images, plane, row)`, x and g at the chunk's first image; `wanted` is the row
+ * of positions, `sums` those of its first.
+ */
+export function gradientFunctions(k: GradientKernel): FunctionBuilder[] {
+  const parts = partsOf(k);
+  const run = new FunctionBuilder('chunk');
+  const [x, g, sums, scratch] = ['x', 'g', 'sums', 'scratch'].map((n) => run.param('i32', n)) as [I, I, I, I];
+  const [wanted, images] = [run.param('i32', 'wanted'), run.param('i32', 'images')];
+  const [plane, row] = [run.param('i32', 'plane'), run.param('i32', 'row')];
+  const made: FunctionBuilder[] = [];
+  const v = run.let(op('i32.add', scratch, i32(4 * parts.pad)), 'v');
+  const w = run.let(op('i32.add', v, i32(16 * parts.x.position)), 'w');
+  for (let i = 0; i < 4; i++) {
+    const transforms = ([parts.x, parts.gradient] as const).map((t) =>
+      transformFunction(`${t.kind}_${i}`, { ...t, wanted: [i] }),
+    ) as [FunctionBuilder, FunctionBuilder];
+    made.push(...transforms);
+    run.if(op('i32.eq', wanted, i32(i)), () => {
+      for (const [at, source, to] of [
+        [0, x, v],
+        [1, g, w],
+      ] as const) {
+        emitZeros(run, scratch, 4 * parts.pad);
+        run.call(transforms[at], source, to, scratch, images, plane, row);
+      }
+    });
+  }
+  const dots = dotFunctions(parts.dots);
+  const dot = dots.at(-1) as FunctionBuilder;
+  run.repeat(4, () => {
+    run.call(dot, v, w, sums, i32(0), i32(1), i32(0), i32(0));
+    run.advance(v, 4 * parts.x.position);
+    run.advance(w, 4 * parts.gradient.position);
+    run.advance(sums, 4 * sumPosition(k));
+  });
+  return [...made, ...dots, run];
+}
+
+export function gradientKey({ sizes, chunk, fma }: GradientKernel): string {
+  return `winogradGradient ${sizesKey(sizes, chunk)}${fma ? ' f' : ''}`;
+}

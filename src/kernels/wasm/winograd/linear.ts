@@ -1,0 +1,162 @@
+/**
+ * A chunk of a convolution, or of an input gradient, by minimal filtering: transform x, multiply, transform back.
+ *
+ *   M[i][o][tile] = Σ_c Σ_t U[i][o][t][c] · V[i][c][tile + t planes]      for the 16 positions i
+ *
+ * The product is the row kernel of the direct convolution (taps.ts) with the positions one after the other. As soon as
+ * the sums of a few outputs are complete they are transformed back, while they are in the cache.
+ */
+import { FunctionBuilder, i32, type Local, op } from '../assembler.ts';
+import { emitZeros } from '../conductor.ts';
+import { rowFunction, type TapKernel, writtenLength } from '../taps.ts';
+import { splitOutputs } from '../tile.ts';
+import {
+  type Chunk,
+  flatLength,
+  flatPitch,
+  oddLines,
+  planePitch,
+  planeTiles,
+  product,
+  sizesKey,
+  type TiledSizes,
+  tileColumns,
+  tileRows,
+} from './geometry.ts';
+import { type Output, outputFunction } from './output.ts';
+import { padFloats, type Transform, transformFunction } from './transforms.ts';
+import { filterPosition, innerPitch, outerPitch } from './weights.ts';
+
+type I = Local<'i32'>;
+
+export interface LinearKernel {
+  readonly sizes: TiledSizes;
+  readonly chunk: Chunk;
+  readonly bias: boolean;
+  readonly fma: boolean;
+}
+
+interface Parts {
+  readonly transform: Transform;
+  readonly taps: TapKernel;
+  readonly sumPosition: number;
+  /** Floats of the scratch's parts. */
+  readonly pad: number;
+  readonly transformed: number;
+  readonly sums: number;
+}
+
+/** Floats that a row's last tile may read beyond its end. */
+const SLACK = 64;
+
+function partsOf({ sizes, chunk, fma }: LinearKernel): Parts {
+  const channel = flatPitch(sizes, chunk);
+  const position = oddLines(sizes.channels * channel + 4);
+  const length = flatLength(sizes, chunk);
+  const filters = { outer: sizes.outputs, inner: sizes.channels, taps: sizes.taps, adjoint: false };
+  const yOutput = writtenLength(length, sizes.outputs, fma);
+  const most = Math.max(...splitOutputs(sizes.outputs, fma));
+  const transform: Transform = {
+    kind: 'x',
+    channels: sizes.channels,
+    source: { size: sizes.x, image: sizes.xImage },
+    before: sizes.before,
+    images: chunk.images,
+    planes: planePitch(sizes, chunk),
+    pitch: planePitch(sizes, chunk),
+    rows: chunk.rows,
+    columns: tileColumns(sizes),
+    isWhole: chunk.rows === tileRows(sizes),
+    wanted: [0, 1, 2, 3],
+    position,
+    channel,
+    fill: false,
+  };
+  const sumPosition = oddLines(most * yOutput);
+  return {
+    transform,
+    taps: {
+      channels: sizes.channels,
+      xChannel: channel,
+      taps: Array.from({ length: sizes.taps }, (_, t) => ({
+        x: t * planeTiles(sizes, chunk),
+        w: t * innerPitch(filters),
+      })),
+      wChannel: 1,
+      outputs: sizes.outputs,
+      wOutput: outerPitch(filters),
+      yOutput,
+      length,
+      fma,
+    },
+    sumPosition,
+    pad: padFloats(transform),
+    transformed: 16 * position + SLACK,
+    sums: 16 * sumPosition,
+  };
+}
+
+/** Floats of scratch that one chunk needs. */
+export function linearScratch(k: LinearKernel): number {
+  const { pad, transformed, sums } = partsOf(k);
+  return pad + transformed + sums;
+}
+
+/**
+ * Exported: `chunk(x, u, y, bias, scratch, flag, images, plane, row)`, x and y at the chunk's first image. The vector at
+ * `flag` gets a NaN if a result is not finite.
+ */
+export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
+  const { sizes, chunk, fma } = k;
+  const parts = partsOf(k);
+  const { transform, taps } = parts;
+  const run = new FunctionBuilder('chunk');
+  const [x, u, y, bias] = ['x', 'u', 'y', 'bias'].map((n) => run.param('i32', n)) as [I, I, I, I];
+  const [scratch, flag, images] = ['scratch', 'flag', 'images'].map((n) => run.param('i32', n)) as [I, I, I];
+  const [plane, row] = ['plane', 'row'].map((n) => run.param('i32', n)) as [I, I];
+  const input = transformFunction('input', transform);
+  const made: FunctionBuilder[] = [input];
+  emitZeros(run, scratch, 4 * parts.pad);
+  const v = run.let(op('i32.add', scratch, i32(4 * parts.pad)), 'v');
+  const m = run.let(op('i32.add', v, i32(4 * parts.transformed)), 'm');
+  run.call(input, x, v, scratch, images, plane, row);
+  const blocks = splitOutputs(sizes.outputs, fma);
+  const uPosition = filterPosition({ outer: sizes.outputs, inner: sizes.channels, taps: sizes.taps, adjoint: false });
+  const ySize = product(sizes.y);
+  for (const q of new Set(blocks)) {
+    const rows = rowFunction(taps, q);
+    const output: Output = {
+      outputs: q,
+      target: { size: sizes.y, image: sizes.yImage },
+      images: chunk.images,
+      planes: chunk.planes,
+      pitch: planePitch(sizes, chunk),
+      rows: chunk.rows,
+      columns: tileColumns(sizes),
+      position: parts.sumPosition,
+      channel: taps.yOutput,
+      bias: k.bias,
+      fma,
+    };
+    const back = outputFunction(`output_${q}`, output);
+    made.push(rows, back);
+    run.repeat(blocks.filter((b) => b === q).length, () => {
+      const [vi, ui, mi] = [run.let(v, 'vi'), run.let(u, 'ui'), run.let(m, 'mi')];
+      run.repeat(16, () => {
+        run.call(rows, vi, ui, mi, i32(0), i32(0), i32(0));
+        run.advance(vi, 4 * transform.position);
+        run.advance(ui, 4 * uPosition);
+        run.advance(mi, 4 * parts.sumPosition);
+      });
+      run.call(back, m, y, bias, flag, images, plane, row);
+      run.advance(u, 4 * q * taps.wOutput);
+      run.advance(y, 4 * q * ySize);
+      run.advance(bias, 4 * q);
+    });
+  }
+  return [...made, run];
+}
+
+export function linearKey({ sizes, chunk, bias, fma }: LinearKernel): string {
+  return `winograd ${sizesKey(sizes, chunk)} ${bias ? 'b' : ''}${fma ? 'f' : ''}`;
+}

@@ -1,0 +1,149 @@
+/**
+ * Out of the transformed domain: 16 sums of a tile to its 2 × 2 results.
+ *
+ *   y = ¼ Aᵀ M A + bias        Aᵀ = │1  1  1  0│
+ *                                   │0  1 -1  1│
+ *
+ * Four neighbouring tiles of a row at once. The quarter is here, and not in the filter's transform, so that no filter
+ * becomes a denormal number on the way.
+ */
+import { type Expr, FunctionBuilder, f32x4, i32, type Local, op, shuffle } from '../assembler.ts';
+import { multiplyAdd, splatAt, vectorAt } from '../tile.ts';
+import type { Planes } from './geometry.ts';
+
+type V = Expr<'v128'>;
+type I = Local<'i32'>;
+
+export interface Output {
+  readonly outputs: number;
+  readonly target: Planes;
+  readonly images: number;
+  readonly planes: number;
+  /** Planes from image to image of the sums. */
+  readonly pitch: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** Floats of the sums from position to position and from output to output. */
+  readonly position: number;
+  readonly channel: number;
+  readonly bias: boolean;
+  readonly fma: boolean;
+}
+
+/** Stores `width` floats of eight, and lets what is not finite stay in `check`. */
+function storeRow(f: FunctionBuilder, o: Output, at: I, floats: number, eight: [V, V], width: number, check: Local<'v128'>): void {
+  const put = (value: V, to: number): void => {
+    const kept = f.let(value, 'y');
+    f.store('v128.store', at, kept, 4 * to);
+    f.set(check, multiplyAdd(o.fma, kept, f32x4(0), check));
+  };
+  const [low, high] = eight;
+  if (width >= 4) {
+    put(low, floats);
+    const from = width - 4;
+    if (from > 0) put(from === 4 ? high : shuffle(low, high, [from, from + 1, from + 2, from + 3]), floats + from);
+    return;
+  }
+  const kept = f.let(shuffle(low, low, [0, Math.min(1, width - 1), Math.min(2, width - 1), 0]), 'y');
+  for (let l = 0; l < width; l++) f.storeLane('v128.store32_lane', l, at, kept, 4 * (floats + l));
+  f.set(check, multiplyAdd(o.fma, kept, f32x4(0), check));
+}
+
+interface Place {
+  readonly m: I;
+  readonly tile: number;
+  readonly y: I;
+  readonly floats: number;
+  /** Columns of the result that the four tiles have. */
+  readonly width: number;
+  /** Is there a second row? */
+  readonly bottom: (body: () => void) => void;
+}
+
+function emitGroup(f: FunctionBuilder, o: Output, at: Place, bias: V, check: Local<'v128'>): void {
+  const sums = [0, 1, 2, 3].map((j) => {
+    const [m0, m1, m2, m3] = [0, 1, 2, 3].map((i) => vectorAt(at.m, (4 * i + j) * o.position + at.tile));
+    const [a, b] = [f.let(m1 as V, 'm'), f.let(m2 as V, 'm')];
+    return [
+      f.let(op('f32x4.add', op('f32x4.add', a, b), m0 as V), 's'),
+      f.let(op('f32x4.add', op('f32x4.sub', a, b), m3 as V), 's'),
+    ] as const;
+  });
+  const row = (r: 0 | 1): [V, V] => {
+    const [s0, s1, s2, s3] = sums.map((s): V => s[r]) as [V, V, V, V];
+    const scaled = (v: V): V =>
+      f.let(o.bias ? multiplyAdd(o.fma, v, f32x4(0.25), bias) : op('f32x4.mul', v, f32x4(0.25)), 'y');
+    const even = scaled(op('f32x4.add', op('f32x4.add', s1, s2), s0));
+    const odd = scaled(op('f32x4.add', op('f32x4.sub', s1, s2), s3));
+    return [shuffle(even, odd, [0, 4, 1, 5]), shuffle(even, odd, [2, 6, 3, 7])];
+  };
+  const width = o.target.size[2];
+  storeRow(f, o, at.y, at.floats, row(0), at.width, check);
+  at.bottom(() => storeRow(f, o, at.y, width + at.floats, row(1), at.width, check));
+}
+
+/** One row of tiles. */
+function emitRow(f: FunctionBuilder, o: Output, m: I, y: I, bias: V, check: Local<'v128'>, bottom: Place['bottom']): void {
+  const width = o.target.size[2];
+  // All but the last group have whole tiles; the last one overlaps the one before, or is alone.
+  const groups = Math.ceil(o.columns / 4) - 1;
+  const [p, q] = groups > 1 ? [f.let(m, 'p'), f.let(y, 'q')] : [m, y];
+  f.repeat(groups, () => {
+    emitGroup(f, o, { m: p, tile: 0, y: q, floats: 0, width: 8, bottom }, bias, check);
+    if (groups === 1) return;
+    f.advance(p, 16);
+    f.advance(q, 32);
+  });
+  const last = Math.max(0, o.columns - 4);
+  emitGroup(f, o, { m, tile: last, y, floats: 2 * last, width: width - 2 * last, bottom }, bias, check);
+}
+
+/**
+ * output(m, y, bias, flag, images, plane0, row0): `y` at the chunk's first image; the vector at `flag` becomes NaN in some
+ * lane if a result is not finite.
+ */
+export function outputFunction(name: string, o: Output): FunctionBuilder {
+  const f = new FunctionBuilder(name, { exported: false });
+  const [m, y, biasAt, flag] = ['m', 'y', 'bias', 'flag'].map((n) => f.param('i32', n)) as [I, I, I, I];
+  const [images, plane0, row0] = ['images', 'plane0', 'row0'].map((n) => f.param('i32', n)) as [I, I, I];
+  const [depth, height, width] = o.target.size;
+  const plane = height * width;
+  const check = f.let(vectorAt(flag, 0), 'check');
+  const tileRows = Math.ceil(height / 2);
+  f.advance(y, op('i32.mul', plane0, i32(4 * plane)));
+  f.advance(y, op('i32.mul', row0, i32(8 * width)));
+  f.repeat(o.outputs, () => {
+    const bias = o.bias ? f.let(splatAt(biasAt, 0), 'bias') : f32x4(0);
+    const [image, sums, i] = [f.let(y, 'image'), f.let(m, 'sums'), f.let(i32(0), 'i')];
+    f.while(i, images, 1, () => {
+      const [to, from, d] = [f.let(image, 'to'), f.let(sums, 'from'), f.let(plane0, 'd')];
+      f.repeat(o.planes, () => {
+        const rows = (): void => {
+          const [line, tiles, r] = [f.let(to, 'line'), f.let(from, 'tiles'), f.let(row0, 'r')];
+          f.repeat(o.rows, () => {
+            const isLast = (): Expr<'i32'> => op('i32.lt_u', r, i32(Math.floor(height / 2)));
+            const body = (): void =>
+              emitRow(f, o, tiles, line, bias, check, height % 2 === 0 ? (b) => b() : (b) => f.if(isLast(), b));
+            if (tileRows % o.rows === 0) body();
+            else f.if(op('i32.lt_u', r, i32(tileRows)), body);
+            f.advance(r, 1);
+            f.advance(line, 8 * width);
+            f.advance(tiles, 4 * o.columns);
+          });
+        };
+        if (depth % o.planes === 0) rows();
+        else f.if(op('i32.lt_u', d, i32(depth)), rows);
+        f.advance(d, 1);
+        f.advance(to, 4 * plane);
+        f.advance(from, 4 * o.rows * o.columns);
+      });
+      f.advance(image, 4 * o.target.image);
+      f.advance(sums, 4 * o.rows * o.columns * o.pitch);
+    });
+    f.advance(y, 4 * depth * plane);
+    f.advance(m, 4 * o.channel);
+    if (o.bias) f.advance(biasAt, 4);
+  });
+  f.store('v128.store', flag, check);
+  return f;
+}
