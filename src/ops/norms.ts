@@ -6,17 +6,19 @@
  *                     groupNorm      over a group of channels and S, for each sample
  *                     layerNorm      over the last axes
  *
- * The variance is the mean of squared deviations from the mean, in two passes: E[x²] - E[x]² would cancel.
+ * The variance is the mean of squared deviations from the mean, in two passes: E[x²] - E[x]² would cancel. The way back
+ * is two sums and one formula.
  */
 
 import { OptionError, ShapeError } from '../errors.ts';
 import { checkInteger, checkKeys, checkNumber, show } from '../tensor/options.ts';
 import { type Shape, sameShape, showShape, sizeOf } from '../tensor/shape.ts';
 import { type Operand, Tensor } from '../tensor/tensor.ts';
-import { assign } from './apply.ts';
+import { apply, assign } from './apply.ts';
 import { checkTensor } from './check.ts';
 import { add, asTensor, mul, rsqrt, square, sub } from './elementwise.ts';
 import { mean } from './moments.ts';
+import type { ViewOp } from './op.ts';
 import { detach, reshape } from './views.ts';
 
 /** Options of `layerNorm`, `groupNorm` and `instanceNorm`. */
@@ -42,6 +44,7 @@ export interface BatchNormOptions extends NormOptions {
 }
 
 interface Moments {
+  readonly axes: readonly number[];
   readonly centre: Tensor;
   readonly centred: Tensor;
   readonly spread: Tensor;
@@ -51,11 +54,36 @@ interface Moments {
 function moments(x: Tensor, axes: readonly number[]): Moments {
   const centre = mean(x, axes, true);
   const centred = sub(x, centre);
-  return { centre, centred, spread: mean(square(centred), axes, true) };
+  return { axes, centre, centred, spread: mean(square(centred), axes, true) };
 }
 
-function normalised({ centred, spread }: Omit<Moments, 'centre'>, eps: number): Tensor {
-  return mul(centred, rsqrt(add(spread, eps)));
+/**
+ * The first input, y = (x - mean) · r, as if it were computed from the second, x, in one step; the third is
+ * r = 1 / √(variance + eps), through which gradients of a higher order flow.
+ *
+ *   vjp   r · (g - mean(g) - y · mean(g · y))
+ *
+ * Source: Ioffe & Szegedy, "Batch normalization", 2015, section 3, its three gradients put together.
+ */
+const standardOp: ViewOp<readonly number[]> = {
+  kind: 'view',
+  name: 'standard',
+  layout: (y) => y,
+  vjp: [
+    null,
+    (g, c) => {
+      const y = c.output();
+      const along = mul(y, mean(mul(g, y), c.attrs, true));
+      return mul(sub(sub(g, mean(g, c.attrs, true)), along), c.input(2));
+    },
+    null,
+  ],
+};
+
+/** x with mean 0 and variance 1 over the axes of its moments. */
+function standardised(x: Tensor, { axes, centred, spread }: Moments, eps: number): Tensor {
+  const rate = rsqrt(add(spread, eps));
+  return apply(standardOp, [mul(detach(centred), detach(rate)), x, rate], axes);
 }
 
 /** y · weight + bias, both of `shape`. */
@@ -116,12 +144,13 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
   if (training) {
     const batch = batchMoments(name, x);
     if (runningMean && runningVar) updateRunning(runningMean, runningVar, batch, x, momentum);
-    return affine(name, normalised(batch, eps), options, channels, view);
+    return affine(name, standardised(x, batch, eps), options, channels, view);
   }
   if (!runningMean || !runningVar)
     throw new OptionError(`${name}: without training, runningMean and runningVar are needed`);
   const centred = sub(x, reshape(runningMean, view));
-  return affine(name, normalised({ centred, spread: reshape(runningVar, view) }, eps), options, channels, view);
+  const rate = rsqrt(add(reshape(runningVar, view), eps));
+  return affine(name, mul(centred, rate), options, channels, view);
 }
 
 /** Values per channel. */
@@ -166,13 +195,8 @@ export function layerNorm(x: Tensor, normalizedShape: number | Shape, options: N
   if (lead < 0 || shape.length === 0 || !sameShape(x.shape.slice(lead), shape)) {
     throw new ShapeError(`layerNorm: x ${showShape(x.shape)} must end in normalizedShape ${show(normalizedShape)}`);
   }
-  const y = normalised(
-    moments(
-      x,
-      shape.map((_, i) => lead + i),
-    ),
-    epsOf('layerNorm', options),
-  );
+  const axes = shape.map((_, i) => lead + i);
+  const y = standardised(x, moments(x, axes), epsOf('layerNorm', options));
   return affine('layerNorm', y, options, shape, shape);
 }
 
@@ -197,7 +221,8 @@ export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}):
 function inGroups(operation: string, x: Tensor, groups: number, options: NormOptions): Tensor {
   const eps = epsOf(operation, options);
   const members = sizeOf(x.shape.slice(1)) / Math.max(1, groups);
-  const y = normalised(moments(reshape(x, [x.shape[0]!, groups, members]), [2]), eps);
+  const grouped = reshape(x, [x.shape[0]!, groups, members]);
+  const y = standardised(grouped, moments(grouped, [2]), eps);
   return affine(operation, reshape(y, x.shape), options, [x.shape[1]!], alongChannels(x));
 }
 
