@@ -8,7 +8,7 @@ import type { FloatArray } from '../kernels/types.ts';
 import { type FunctionBuilder, importedFunction } from '../kernels/wasm/assembler.ts';
 import { Lru } from '../kernels/wasm/cache.ts';
 import { encodeModule } from '../kernels/wasm/encode.ts';
-import { type Block, Heap } from '../kernels/wasm/heap.ts';
+import { type Block, type Heap, resetHeap, sharedHeap } from '../kernels/wasm/heap.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Storage } from '../tensor/storage.ts';
 
@@ -43,7 +43,7 @@ export class ProgramMemory {
   readonly #garbage = new FinalizationRegistry<Block>((block) => this.#heap?.free(block));
 
   constructor() {
-    this.#heap = backend().name === 'js' ? null : new Heap();
+    this.#heap = backend().name === 'js' ? null : sharedHeap();
   }
 
   /** Whether kernels can be compiled. */
@@ -118,9 +118,9 @@ export class ProgramMemory {
     return this.#heap?.import.shared ?? false;
   }
 
-  /** The memory itself. @throws TypeError if there are no kernels. */
-  get memory(): WebAssembly.Memory {
-    return this.#heap!.memory;
+  /** The heap. There must be one. */
+  get heap(): Heap {
+    return this.#heap!;
   }
 }
 
@@ -148,4 +148,5 @@ export function programMemory(): ProgramMemory {
 /** Lets the next program begin with a memory of its own (for tests that change features). */
 export function resetProgramMemory(): void {
   shared = null;
+  resetHeap();
 }

@@ -10,6 +10,7 @@ import { allocate } from '../tensor/dtype.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import type { NumberArray, Tensor } from '../tensor/tensor.ts';
+import { threadCount } from '../threads/index.ts';
 import { debug } from './debug.ts';
 import { fuse } from './fuse.ts';
 import {
@@ -155,6 +156,7 @@ export class Program implements StepContext {
 
   /** Runs on `inputs` (tensors, or plain numbers for one axis) and gives the outputs as tensors of their own. */
   run(inputs: readonly (Tensor | NumberArray)[]): Tensor[] {
+    if (threadCount() > this.#threads) this.#lower(threadCount());
     this.#load(inputs);
     this.#lastInputs = inputs;
     if (this.#score === null) for (const step of this.#steps) step.finish?.();

@@ -5,12 +5,14 @@
 
 import { type FunctionBuilder, importedFunction } from '../kernels/wasm/assembler.ts';
 import { conductorFunctions, type Task } from '../kernels/wasm/conductor.ts';
+import { type ProgramCode, runProgram, waitForThreads } from '../threads/index.ts';
 import type { Kernel, KernelModule, ProgramMemory } from './memory.ts';
 import type { Step } from './steps/step.ts';
 
 /** The functions of kernels that a program's tasks call, each imported once. */
 export class Imports {
   readonly #known = new Map<string, FunctionBuilder>();
+  readonly #list: ProgramCode['imports'][number][] = [];
   readonly #numbers = new Map<KernelModule, number>();
   readonly kernels: Record<string, (...args: number[]) => number> = {};
 
@@ -25,6 +27,7 @@ export class Imports {
     const made = importedFunction(`f${this.#known.size}`, types, result);
     this.#known.set(key, made);
     this.kernels[made.name] = module.exports[name]!;
+    this.#list.push({ as: made.name, module: number, name });
     return made;
   }
 
@@ -32,8 +35,9 @@ export class Imports {
     return [...this.#known.values()];
   }
 
-  get modules(): KernelModule[] {
-    return [...this.#numbers.keys()];
+  /** What other threads need of the kernels. */
+  get code(): Pick<ProgramCode, 'modules' | 'imports'> {
+    return { modules: [...this.#numbers.keys()].map(({ bytes }) => bytes), imports: this.#list };
   }
 }
 
@@ -46,6 +50,7 @@ interface Stretch {
 /** A program ready to be performed. */
 export interface Score {
   readonly stretches: readonly Stretch[];
+  readonly code: ProgramCode;
   readonly exports: Kernel;
   /** The numbers of each step's tasks. */
   readonly tasks: readonly (readonly { readonly number: number; readonly units: number }[])[];
@@ -68,17 +73,17 @@ export function compose(steps: readonly Step[], imports: Imports, memory: Progra
   const segments = stretches.map(({ tasks }) => tasks);
   // Emitting the tasks may import further kernels.
   const functions = conductorFunctions(segments, memory.isShared);
-  const wait = (): number => 0;
-  const { exports } = memory.compile([...functions, ...imports.functions], { ...imports.kernels, wait });
-  return { stretches, exports, tasks: numbers };
+  const used = { ...imports.kernels, wait: waitForThreads };
+  const { bytes, exports } = memory.compile([...functions, ...imports.functions], used);
+  const code = { ...imports.code, heap: memory.heap, conductor: bytes, segments: segments.length };
+  return { stretches, code, exports, tasks: numbers };
 }
 
-/** Runs a program on this thread. */
-export function perform({ stretches, exports }: Score): void {
-  for (const [i, { finish }] of stretches.entries()) {
-    exports[`segment_${i}`]!(0, 1, 0);
-    for (const step of finish) step();
-  }
+/** Runs a program on all threads that there are. */
+export function perform({ stretches, code, exports }: Score): void {
+  runProgram(code, exports, (segment) => {
+    for (const step of stretches[segment]!.finish) step();
+  });
 }
 
 /** Runs the tasks of one step. */
