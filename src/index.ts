@@ -8,7 +8,6 @@ export * from './autograd/index.ts';
 export { type Compiled, compile } from './compile/compile.ts';
 export type { ExplainOptions, ProgramReport, StepReport } from './compile/explain.ts';
 export * from './errors.ts';
-export { type Backend, backend } from './kernels/index.ts';
 export type { FloatArray } from './kernels/types.ts';
 export * from './layers/index.ts';
 export { elu, gelu, hardswish, leakyRelu, logSoftmax, silu, softmax, softplus } from './ops/activations.ts';
@@ -120,4 +119,5 @@ export {
   Tensor,
   type TensorOptions,
 } from './tensor/tensor.ts';
+export { type Backend, backend, setThreads } from './threads/index.ts';
 export * from './train/index.ts';

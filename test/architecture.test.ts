@@ -18,14 +18,15 @@ const allowed: Record<string, readonly string[]> = {
   ops: ['errors', 'tensor', 'kernels'],
   autograd: ['errors', 'tensor', 'kernels', 'ops'],
   core: ['errors', 'tensor', 'kernels', 'ops', 'autograd'],
-  compile: ['errors', 'tensor', 'kernels', 'ops', 'autograd'],
+  threads: ['errors', 'kernels'],
+  compile: ['errors', 'tensor', 'kernels', 'ops', 'autograd', 'threads'],
   layers: ['errors', 'tensor', 'kernels', 'ops', 'autograd'],
   optim: ['errors', 'tensor', 'kernels', 'ops', 'autograd', 'layers'],
   train: ['errors', 'tensor', 'kernels', 'ops', 'autograd', 'compile', 'layers', 'optim', 'data'],
   data: ['errors', 'tensor', 'ops', 'autograd'],
   io: ['errors', 'tensor', 'autograd'],
   testing: ['errors', 'tensor', 'ops', 'autograd'],
-  index: ['errors', 'tensor', 'kernels', 'ops', 'autograd', 'compile', 'layers', 'optim', 'train'],
+  index: ['errors', 'tensor', 'kernels', 'ops', 'autograd', 'compile', 'layers', 'optim', 'train', 'threads'],
 };
 
 /** The only room that may use Node's own modules. */
