@@ -106,6 +106,7 @@ function whyEager(node: GraphNode, memory: ProgramMemory): string {
   if (node.op === null) return 'it overwrites what it reads at other elements';
   if (name.startsWith('conv') || name === 'maxPoolIndices')
     return 'an operand is not dense, or windows reach beyond the input';
+  if (name === 'matmul') return 'an operand runs backwards, or nothing is added up';
   if (hasVectorForm(name)) return 'its shapes cannot be run through as one loop';
   return 'it has no compiled form';
 }

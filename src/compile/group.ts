@@ -4,8 +4,11 @@ import type { GraphNode } from './graph.ts';
 
 /** Operations that run together. */
 export interface Group {
-  /** One loop; a convolution, perhaps with bias and max pooling behind it; a max pooling; or one operation alone. */
-  readonly kind: 'loop' | 'conv' | 'pool' | 'single';
+  /**
+   * One loop; a convolution, perhaps with bias and max pooling behind it; a max pooling; a matrix product, perhaps with
+   * bias and ReLU behind it; or one operation alone.
+   */
+  readonly kind: 'loop' | 'conv' | 'pool' | 'matmul' | 'single';
   readonly nodes: GraphNode[];
   /** The groups that must have run before. */
   readonly after: Set<Group>;

@@ -12,6 +12,7 @@ import { isDense, sameShape } from '../tensor/shape.ts';
 import { type Graph, type GraphNode, isWhole, nameOf, resultsOf, type Value, type View } from './graph.ts';
 import type { Group } from './group.ts';
 import { uniformValue } from './passes/simplify.ts';
+import { continuesProduct, hasProductKernel } from './products.ts';
 
 /** The attributes of a convolution's operations. */
 export interface ConvAttrs {
@@ -48,6 +49,7 @@ export class Patterns {
   /** What a group that begins with `node` is. */
   kindOf(node: GraphNode): Group['kind'] {
     if (!this.#canFuse || node.target.value.dtype !== 'float32') return 'single';
+    if (hasProductKernel(node)) return 'matmul';
     const name = nameOf(node);
     const isDenseRead = node.reads.every(isDense);
     if (name === 'conv' || gradientNames.includes(name))
@@ -59,6 +61,7 @@ export class Patterns {
   continues(node: GraphNode, group: Group): boolean {
     const first = group.nodes[0]!;
     const last = group.nodes.at(-1)!;
+    if (group.kind === 'matmul') return continuesProduct(node, group, (value) => this.#isOnlyUse(value));
     if (group.kind === 'conv') {
       if (nameOf(first) !== 'conv') return false;
       if (nameOf(last) === 'conv') {
@@ -69,6 +72,10 @@ export class Patterns {
     }
     if (nameOf(last) !== 'maxPoolIndices' || (group.kind !== 'pool' && group.kind !== 'conv')) return false;
     return this.isGatherOf(node, last);
+  }
+
+  #isOnlyUse(value: Value): boolean {
+    return this.#uses.get(value)?.length === 1 && !this.#results.has(value);
   }
 
   /** Whether `node` adds a number per channel to the result of `conv`, which nothing else reads. */

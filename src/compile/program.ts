@@ -30,6 +30,7 @@ import { type Kernel, type ProgramMemory, programMemory, type Region } from './m
 import { mergeCommonSubexpressions } from './passes/common.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { moveReluBehindPooling } from './passes/pooling.ts';
+import { turnProducts } from './passes/products.ts';
 import { updatedValues } from './passes/rewrite.ts';
 import { simplify } from './passes/simplify.ts';
 import { Patterns } from './patterns.ts';
@@ -38,6 +39,7 @@ import { compose, Imports, perform, performStep, type Score } from './score.ts';
 import { convStep } from './steps/conv.ts';
 import { loopStep } from './steps/loop.ts';
 import { type LoopPlan, planLoop } from './steps/loop-plan.ts';
+import { matmulStep } from './steps/matmul.ts';
 import { poolStep, unpoolStep } from './steps/pool.ts';
 import { singleStep } from './steps/single.ts';
 import type { Step, StepContext, ThreadRegion } from './steps/step.ts';
@@ -49,6 +51,7 @@ export const passes: readonly ((graph: Graph) => Graph)[] = [
   simplify,
   mergeCommonSubexpressions,
   moveReluBehindPooling,
+  turnProducts,
   removeDeadCode,
 ];
 
@@ -145,6 +148,7 @@ export class Program implements StepContext {
     const node = group.nodes[0]!;
     if (loop !== undefined) return loopStep(loop, group, this);
     if (group.kind === 'pool') return poolStep(group, this);
+    if (group.kind === 'matmul') return matmulStep(group, this);
     if (group.kind === 'conv') {
       const spread = patterns.spreadBehind(node);
       const pool = spread && patterns.isAbsorbed(spread) ? patterns.poolingOf(spread) : null;
