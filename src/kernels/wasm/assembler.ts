@@ -74,37 +74,31 @@ export interface Entry {
 const TYPE_OF: Readonly<Record<string, ValueType>> = { i: 'i32', l: 'i64', f: 'f32', d: 'f64', v: 'v128' };
 let index: Map<string, Entry> | undefined;
 
-/** The opcode table by kind and name, built at first use. */
-export function entryOf(kind: Entry['kind'], name: string): Entry {
+/** What the opcode tables, which are read at first use, say of an instruction. */
+export function entryOf(name: string): Entry {
   if (index === undefined) {
     index = new Map();
     const groups = { plain: PLAIN, lane: LANE, memory: MEMORY, memoryLane: MEMORY_LANE };
-    for (const [key, group] of Object.entries(groups)) {
+    for (const [kind, group] of Object.entries(groups)) {
       for (const [signature, table] of Object.entries(group)) {
         const result = TYPE_OF[signature.slice(signature.indexOf(':') + 1)];
         for (const [n, code] of Object.entries(table as Record<string, number>)) {
-          index.set(`${key} ${n}`, { code, kind: key as Entry['kind'], result });
+          index.set(n, { code, kind: kind as Entry['kind'], result });
         }
       }
     }
   }
-  return index.get(`${kind} ${name}`) as Entry;
-}
-
-/** Which table holds the instruction; its name says so. */
-export function kindOf(name: string): Entry['kind'] {
-  for (const kind of ['plain', 'lane', 'memory', 'memoryLane'] as const)
-    if (entryOf(kind, name) !== undefined) return kind;
-  throw new RangeError(`assembler: no instruction is named ${name}`);
+  const entry = index.get(name);
+  if (entry === undefined) throw new RangeError(`assembler: no instruction is named ${name}`);
+  return entry;
 }
 
 function make<T extends ValueType>(
-  kind: Entry['kind'],
   name: string,
   args: readonly Node[],
   immediates: readonly number[],
 ): Expr<T> {
-  return { name, args, immediates, type: entryOf(kind, name).result as T };
+  return { name, args, immediates, type: entryOf(name).result as T };
 }
 
 /** An instruction without immediates. */
@@ -112,7 +106,7 @@ export function op<N extends PlainName>(
   name: N,
   ...args: OperandsOf<typeof PLAIN, N>
 ): Expr<ResultOf<typeof PLAIN, N>> {
-  return make('plain', name, args, []);
+  return make(name, args, []);
 }
 
 /** An instruction on one lane. */
@@ -121,7 +115,7 @@ export function lane<N extends LaneName>(
   at: number,
   ...args: OperandsOf<typeof LANE, N>
 ): Expr<ResultOf<typeof LANE, N>> {
-  return make('lane', name, args, [at]);
+  return make(name, args, [at]);
 }
 
 /** A load (or an atomic operation that leaves a value) at `address + offset` bytes. */
@@ -131,7 +125,7 @@ export function load<N extends LoadName>(
   offset = 0,
   ...rest: OperandsOf<typeof MEMORY, N> extends [unknown, ...infer R] ? R : never
 ): Expr<ResultOf<typeof MEMORY, N>> {
-  return make('memory', name, [address, ...(rest as readonly Node[])], [offset]);
+  return make(name, [address, ...(rest as readonly Node[])], [offset]);
 }
 
 /** A load into one lane of `value`. */
@@ -142,7 +136,7 @@ export function loadLane(
   value: Expr<'v128'>,
   offset = 0,
 ): Expr<'v128'> {
-  return make('memoryLane', name, [address, value], [offset, at]);
+  return make(name, [address, value], [offset, at]);
 }
 
 /** Sixteen byte indices into the 32 bytes of a and b. */

@@ -1,5 +1,5 @@
 /** The binary form of assembled functions: a module that imports one memory, and perhaps functions, and exports functions. */
-import { entryOf, type FunctionBuilder, kindOf, type Node, type ValueType } from './assembler.ts';
+import { entryOf, type FunctionBuilder, type Node, type ValueType } from './assembler.ts';
 import { naturalAlignment } from './opcodes.ts';
 
 /** The memory that a module imports as `env.memory`; sizes in pages of 64 KiB. */
@@ -71,9 +71,8 @@ function encodeNode(out: number[], node: Node, functions: readonly FunctionBuild
   else if (name.endsWith('.const')) encodeConstant(out, name, immediates);
   else if (name === 'i8x16.shuffle') out.push(0xfd, 0x0d, ...immediates);
   else {
-    const kind = kindOf(name);
-    const entry = entryOf(kind, name);
-    opcode(out, entry.code);
+    const { kind, code } = entryOf(name);
+    opcode(out, code);
     if (kind === 'lane') out.push(first);
     if (kind === 'memory' || kind === 'memoryLane') {
       out.push(naturalAlignment(name));

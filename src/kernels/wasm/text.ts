@@ -1,5 +1,5 @@
 /** The text form of assembled functions: folded S-expressions of WebAssembly's text format, for reading and for tests. */
-import { type FunctionBuilder, kindOf, type Node } from './assembler.ts';
+import { entryOf, type FunctionBuilder, type Node } from './assembler.ts';
 import type { MemoryImport } from './encode.ts';
 import { naturalAlignment } from './opcodes.ts';
 
@@ -25,7 +25,7 @@ function immediatesOf(node: Node, labels: readonly string[]): string {
   if (name === 'f32.const' || name === 'f64.const') return ` ${float(first)}`;
   if (name.endsWith('.const') || name === 'i8x16.shuffle') return ` ${immediates.join(' ')}`;
   if (immediates.length === 0) return '';
-  const kind = kindOf(name);
+  const { kind } = entryOf(name);
   if (kind === 'lane') return ` ${first}`;
   const offset = first === 0 ? '' : ` offset=${first}`;
   return kind === 'memoryLane' ? `${offset} align=${2 ** naturalAlignment(name)} ${second}` : offset;
