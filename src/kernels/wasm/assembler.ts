@@ -93,11 +93,7 @@ export function entryOf(name: string): Entry {
   return entry;
 }
 
-function make<T extends ValueType>(
-  name: string,
-  args: readonly Node[],
-  immediates: readonly number[],
-): Expr<T> {
+function make<T extends ValueType>(name: string, args: readonly Node[], immediates: readonly number[]): Expr<T> {
   return { name, args, immediates, type: entryOf(name).result as T };
 }
 
