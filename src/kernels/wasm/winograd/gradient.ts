@@ -3,13 +3,12 @@
  *
  *   S[i][o][t][c] += Σ_tile W[i][o][tile] · V[i][c][tile + t planes]      for four of the 16 positions i
  *
- * The product is the kernel of the direct weight gradient (dots.ts). The four positions of one row of the transforms
+ * The four positions of one row of the transforms
  * are handled apart from the others: their transforms cost no more, their sums and operands fit into the cache, and
  * they are what threads share.
  */
 import { FunctionBuilder, i32, type Local, op } from '../assembler.ts';
 import { emitZeros } from '../conductor.ts';
-import { type DotKernel, dotFunctions, splitRow } from '../dots.ts';
 import {
   type Chunk,
   flatLength,
@@ -20,39 +19,39 @@ import {
   sizesKey,
   type TiledSizes,
   tileColumns,
-  tileRows,
 } from './geometry.ts';
-import { padFloats, type Transform, transformFunction } from './transforms.ts';
+import { type Products, productFunctions } from './products.ts';
+import { zeroFloats, type Transform, transformFunction } from './transforms.ts';
 
 type I = Local<'i32'>;
 
 export interface GradientKernel {
   readonly sizes: TiledSizes;
   readonly chunk: Chunk;
+  /** Floats from position to position of the sums. */
+  readonly position: number;
   readonly fma: boolean;
 }
 
 interface Parts {
   readonly x: Transform;
   readonly gradient: Transform;
-  readonly dots: DotKernel;
-  readonly pad: number;
+  readonly products: Products;
+  readonly zeros: number;
 }
 
 function partsOf({ sizes, chunk, fma }: GradientKernel): Parts {
-  const row = splitRow(flatLength(sizes, chunk));
-  const beyond = planeTiles(sizes, chunk) * (sizes.taps - 1);
-  const whole = row.length * row.blocks;
+  const length = 4 * Math.ceil(flatLength(sizes, chunk) / 4);
+  const tap = planeTiles(sizes, chunk);
   const shared = {
     images: chunk.images,
     pitch: planePitch(sizes, chunk),
     rows: chunk.rows,
     columns: tileColumns(sizes),
-    isWhole: chunk.rows === tileRows(sizes),
     wanted: [0],
     fill: true,
   };
-  const channel = Math.max(flatPitch(sizes, chunk), 4 * Math.ceil((whole + beyond) / 4));
+  const channel = Math.max(flatPitch(sizes, chunk), 4 * Math.ceil((length + tap * (sizes.taps - 1)) / 4));
   const x: Transform = {
     ...shared,
     kind: 'x',
@@ -76,16 +75,16 @@ function partsOf({ sizes, chunk, fma }: GradientKernel): Parts {
   return {
     x,
     gradient,
-    dots: {
+    products: {
       channels: sizes.channels,
-      xChannel: channel,
-      taps: Array.from({ length: sizes.taps }, (_, t) => t * planeTiles(sizes, chunk)),
       outputs: sizes.outputs,
-      gOutput: channel,
-      ...row,
+      taps: sizes.taps,
+      tap,
+      channel,
+      length,
       fma,
     },
-    pad: Math.max(padFloats(x), padFloats(gradient)),
+    zeros: Math.max(zeroFloats(x), zeroFloats(gradient)),
   };
 }
 
@@ -93,13 +92,8 @@ const SLACK = 64;
 
 /** Floats of scratch that one chunk needs. */
 export function gradientScratch(k: GradientKernel): number {
-  const { x, gradient, pad } = partsOf(k);
-  return pad + 4 * (x.position + gradient.position) + SLACK;
-}
-
-/** Floats from position to position of the sums, four for each weight. */
-export function sumPosition({ sizes }: GradientKernel): number {
-  return 4 * sizes.outputs * sizes.channels * sizes.taps;
+  const { x, gradient, zeros } = partsOf(k);
+  return zeros + 4 * (x.position + gradient.position) + SLACK;
 }
 
 /**
@@ -113,34 +107,29 @@ export function gradientFunctions(k: GradientKernel): FunctionBuilder[] {
   const [wanted, images] = [run.param('i32', 'wanted'), run.param('i32', 'images')];
   const [plane, row] = [run.param('i32', 'plane'), run.param('i32', 'row')];
   const made: FunctionBuilder[] = [];
-  const v = run.let(op('i32.add', scratch, i32(4 * parts.pad)), 'v');
+  const v = run.let(op('i32.add', scratch, i32(4 * parts.zeros)), 'v');
   const w = run.let(op('i32.add', v, i32(16 * parts.x.position)), 'w');
+  emitZeros(run, scratch, 4 * parts.zeros);
   for (let i = 0; i < 4; i++) {
     const transforms = ([parts.x, parts.gradient] as const).map((t) =>
       transformFunction(`${t.kind}_${i}`, { ...t, wanted: [i] }),
     ) as [FunctionBuilder, FunctionBuilder];
     made.push(...transforms);
     run.if(op('i32.eq', wanted, i32(i)), () => {
-      for (const [at, source, to] of [
-        [0, x, v],
-        [1, g, w],
-      ] as const) {
-        emitZeros(run, scratch, 4 * parts.pad);
-        run.call(transforms[at], source, to, scratch, images, plane, row);
-      }
+      run.call(transforms[0], x, v, scratch, images, plane, row);
+      run.call(transforms[1], g, w, scratch, images, plane, row);
     });
   }
-  const dots = dotFunctions(parts.dots);
-  const dot = dots.at(-1) as FunctionBuilder;
+  const products = productFunctions(parts.products);
   run.repeat(4, () => {
-    run.call(dot, v, w, sums, i32(0), i32(1), i32(0), i32(0));
+    run.call(products.at(-1) as FunctionBuilder, v, w, sums);
     run.advance(v, 4 * parts.x.position);
     run.advance(w, 4 * parts.gradient.position);
-    run.advance(sums, 4 * sumPosition(k));
+    run.advance(sums, 4 * k.position);
   });
-  return [...made, ...dots, run];
+  return [...made, ...products, run];
 }
 
-export function gradientKey({ sizes, chunk, fma }: GradientKernel): string {
-  return `winogradGradient ${sizesKey(sizes, chunk)}${fma ? ' f' : ''}`;
+export function gradientKey({ sizes, chunk, position, fma }: GradientKernel): string {
+  return `winogradGradient ${sizesKey(sizes, chunk)},${position}${fma ? ' f' : ''}`;
 }

@@ -21,10 +21,9 @@ import {
   sizesKey,
   type TiledSizes,
   tileColumns,
-  tileRows,
 } from './geometry.ts';
 import { type Output, outputFunction } from './output.ts';
-import { padFloats, type Transform, transformFunction } from './transforms.ts';
+import { zeroFloats, type Transform, transformFunction } from './transforms.ts';
 import { filterPosition, innerPitch, outerPitch } from './weights.ts';
 
 type I = Local<'i32'>;
@@ -41,7 +40,7 @@ interface Parts {
   readonly taps: TapKernel;
   readonly sumPosition: number;
   /** Floats of the scratch's parts. */
-  readonly pad: number;
+  readonly zeros: number;
   readonly transformed: number;
   readonly sums: number;
 }
@@ -66,7 +65,6 @@ function partsOf({ sizes, chunk, fma }: LinearKernel): Parts {
     pitch: planePitch(sizes, chunk),
     rows: chunk.rows,
     columns: tileColumns(sizes),
-    isWhole: chunk.rows === tileRows(sizes),
     wanted: [0, 1, 2, 3],
     position,
     channel,
@@ -90,7 +88,7 @@ function partsOf({ sizes, chunk, fma }: LinearKernel): Parts {
       fma,
     },
     sumPosition,
-    pad: padFloats(transform),
+    zeros: zeroFloats(transform),
     transformed: 16 * position + SLACK,
     sums: 16 * sumPosition,
   };
@@ -98,8 +96,8 @@ function partsOf({ sizes, chunk, fma }: LinearKernel): Parts {
 
 /** Floats of scratch that one chunk needs. */
 export function linearScratch(k: LinearKernel): number {
-  const { pad, transformed, sums } = partsOf(k);
-  return pad + transformed + sums;
+  const { zeros, transformed, sums } = partsOf(k);
+  return zeros + transformed + sums;
 }
 
 /**
@@ -116,8 +114,8 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
   const [plane, row] = ['plane', 'row'].map((n) => run.param('i32', n)) as [I, I];
   const input = transformFunction('input', transform);
   const made: FunctionBuilder[] = [input];
-  emitZeros(run, scratch, 4 * parts.pad);
-  const v = run.let(op('i32.add', scratch, i32(4 * parts.pad)), 'v');
+  emitZeros(run, scratch, 4 * parts.zeros);
+  const v = run.let(op('i32.add', scratch, i32(4 * parts.zeros)), 'v');
   const m = run.let(op('i32.add', v, i32(4 * parts.transformed)), 'm');
   run.call(input, x, v, scratch, images, plane, row);
   const blocks = splitOutputs(sizes.outputs, fma);
