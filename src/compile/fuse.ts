@@ -10,7 +10,6 @@ import { hasVectorForm } from '../kernels/wasm/loop-forms.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { type Graph, type GraphNode, isWhole, nameOf, type Value, type View } from './graph.ts';
 import type { Group } from './group.ts';
-import { uniformValue } from './passes/simplify.ts';
 import type { Patterns } from './patterns.ts';
 
 /** More than this in one loop does not fit registers. */
@@ -22,9 +21,6 @@ function elementsOf(node: GraphNode): number {
   return sizeOf(nameOf(node) === 'sum' ? node.reads[0]!.shape : node.target.shape);
 }
 
-/** The exponents of powers that are written as multiplications; roots would differ at -∞ and -0. */
-export const simplePowers: ReadonlySet<number> = new Set([2, 3, -1]);
-
 /** Whether an operation can be part of a loop. */
 function canLoop(node: GraphNode): boolean {
   if (node.target.value.dtype !== 'float32' || node.reads.some((view) => view.value.dtype !== 'float32')) return false;
@@ -33,7 +29,6 @@ function canLoop(node: GraphNode): boolean {
   if (node.op === null && !isPointwise(node)) return false;
   if (name === 'assign' || name === 'clone') return true;
   if (name === 'sum') return sizeOf(node.target.shape) > 0;
-  if (name === 'pow') return simplePowers.has(uniformValue(node.reads[1]!) ?? Number.NaN);
   return hasVectorForm(name);
 }
 

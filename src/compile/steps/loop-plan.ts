@@ -129,16 +129,18 @@ class LoopBuilder {
     const name = nameOf(node);
     const first = this.#read(node.reads[0]!);
     if (name === 'assign' || name === 'clone') return first;
-    if (name === 'pow') return this.#power(first, uniformValue(node.reads[1]!)!);
+    if (name === 'pow') return this.#power(first, node.reads[1]!);
     const args = [first, ...node.reads.slice(1).map((view) => this.#read(view))];
     return this.#push({ name: name as 'add', args });
   }
 
-  /** Powers as multiplications (see `simplePowers`). */
-  #power(x: number, exponent: number): number {
+  /** Some powers as multiplications; roots would differ at -∞ and -0. */
+  #power(x: number, by: View): number {
+    const exponent = uniformValue(by);
     if (exponent === 2) return this.#push({ name: 'square', args: [x] });
     if (exponent === 3) return this.#push({ name: 'mul', args: [this.#push({ name: 'square', args: [x] }), x] });
-    return this.#push({ name: 'reciprocal', args: [x] });
+    if (exponent === -1) return this.#push({ name: 'reciprocal', args: [x] });
+    return this.#push({ name: 'pow', args: [x, this.#read(by)] });
   }
 }
 

@@ -170,6 +170,8 @@ function vectorConstant(bytes: ArrayBuffer): Expr<'v128'> {
 /** Four equal floats. */
 export const f32x4 = (value: number): Expr<'v128'> =>
   vectorConstant(Float32Array.of(value, value, value, value).buffer);
+/** Two equal doubles. */
+export const f64x2 = (value: number): Expr<'v128'> => vectorConstant(Float64Array.of(value, value).buffer);
 /** Four integers, equal if one is given. */
 export const i32x4 = (a: number, b: number = a, c: number = a, d: number = a): Expr<'v128'> =>
   vectorConstant(Int32Array.of(a, b, c, d).buffer);

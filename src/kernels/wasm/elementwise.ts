@@ -178,7 +178,20 @@ export function unary(cache: KernelCache, name: UnaryName, x: Strided, y: FloatA
   return hasVectorForm(name) && apply(cache, name, [x], y);
 }
 
+/** Powers that are simpler functions, to the last bit. */
+const SIMPLE_POWERS: ReadonlyMap<number, UnaryName> = new Map([
+  [2, 'square'],
+  [-1, 'reciprocal'],
+]);
+
+/** The number that a view repeats, if it does nothing else. */
+function repeated({ data, offset, shape, strides }: Strided): number | undefined {
+  return strides.every((stride, axis) => stride === 0 || shape[axis] === 1) ? data[offset] : undefined;
+}
+
 export function binary(cache: KernelCache, name: BinaryName, a: Strided, b: Strided, y: FloatArray): boolean {
+  const simple = name === 'pow' ? SIMPLE_POWERS.get(repeated(b) ?? Number.NaN) : undefined;
+  if (simple !== undefined) return apply(cache, simple, [a], y);
   return hasVectorForm(name) && apply(cache, name, [a, b], y);
 }
 

@@ -11,6 +11,10 @@ export const unaryForms: Partial<Record<UnaryName, (x: V, math: VectorMath, f: F
   abs: (x) => op('f32x4.abs', x),
   exp: (x, math) => math.exp(x),
   log: (x, math) => math.log(x),
+  log1p: (x, math) => math.doubles.log1p(x),
+  expm1: (x, math) => math.doubles.expm1(x),
+  sin: (x, math) => math.doubles.sin(x),
+  cos: (x, math) => math.doubles.cos(x),
   sqrt: (x) => op('f32x4.sqrt', x),
   rsqrt: (x) => op('f32x4.div', f32x4(1), op('f32x4.sqrt', x)),
   square: (x) => op('f32x4.mul', x, x),
@@ -31,11 +35,12 @@ export const unaryForms: Partial<Record<UnaryName, (x: V, math: VectorMath, f: F
   isNaN: (x) => one(op('f32x4.ne', x, x)),
 };
 
-export const binaryForms: Partial<Record<BinaryName, (a: V, b: V) => V>> = {
+export const binaryForms: Partial<Record<BinaryName, (a: V, b: V, math: VectorMath) => V>> = {
   add: (a, b) => op('f32x4.add', a, b),
   sub: (a, b) => op('f32x4.sub', a, b),
   mul: (a, b) => op('f32x4.mul', a, b),
   div: (a, b) => op('f32x4.div', a, b),
+  pow: (a, b, math) => math.doubles.pow(a, b),
   reluGrad: (a, b) => op('v128.andnot', a, op('f32x4.le', b, f32x4(0))),
   maximum: (a, b) => op('f32x4.max', a, b),
   minimum: (a, b) => op('f32x4.min', a, b),

@@ -87,7 +87,7 @@ function unrolling(k: LoopKernel, vectors: number): number {
 class LoopEmitter {
   readonly f: FunctionBuilder = new FunctionBuilder('run');
   readonly #k: LoopKernel;
-  readonly #math: VectorMath;
+  readonly math: VectorMath;
   readonly #uses: number[];
   readonly #last: number;
   /** Strides of every pointer: reads, stores, sums, totals. */
@@ -103,7 +103,7 @@ class LoopEmitter {
 
   constructor(k: LoopKernel) {
     this.#k = k;
-    this.#math = new VectorMath(this.f, k.fma);
+    this.math = new VectorMath(this.f, k.fma);
     this.#last = k.shape.length - 1;
     this.#form = sumFormOf(k);
     this.#opening = k.sums[0]?.strides.indexOf(0) ?? -1;
@@ -397,10 +397,10 @@ class LoopEmitter {
     if (value.name === 'where') return op('v128.bitselect', b, c, op('f32x4.ne', a, f32x4(0)));
     const hold = (x: V): V => (x.name === 'local.get' || x.name === 'v128.const' ? x : this.f.let(x, 'a'));
     const unary = unaryForms[value.name as UnaryName];
-    if (unary !== undefined) return unary(hold(a), this.#math, this.f);
+    if (unary !== undefined) return unary(hold(a), this.math, this.f);
     const binary = binaryForms[value.name as BinaryName];
-    if (binary !== undefined) return binary(a, b);
-    throw new RangeError(`loops: ${value.name} has no vector form`);
+    if (binary === undefined) throw new RangeError(`loops: ${value.name} has no vector form`);
+    return value.name === 'pow' ? binary(hold(a), hold(b), this.math) : binary(a, b, this.math);
   }
 }
 
@@ -429,9 +429,10 @@ function shifted(at: Local<'i32'>, bytes: number): [Expr<'i32'>, number] {
   return bytes >= 0 ? [at, bytes] : [op('i32.add', at, i32(bytes)), 0];
 }
 
-/** The module's only function. */
+/** The module's exported function, and those that it calls. */
 export function loopFunctions(k: LoopKernel): FunctionBuilder[] {
-  return [new LoopEmitter(k).f];
+  const emitter = new LoopEmitter(k);
+  return [emitter.f, ...emitter.math.doubles.helpers];
 }
 
 /** Everything that the code depends on, as the cache's key. */

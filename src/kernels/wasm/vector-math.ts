@@ -2,22 +2,26 @@
  * Elementary functions of four floats at once. NaN and infinities behave as in `Math`; the errors below, in units in the
  * last place of float32 against the correctly rounded result, are the largest that the tests found.
  *
- *   exp 1   log 1   tanh 2   sigmoid 3   erf 2   log1p 2 (of 0 … 1)   softplus 2
+ *   exp 1   log 1   tanh 2   sigmoid 3   erf 2   log1p 2 (of 0 … 1)   softplus 2       (for others see double-math.ts)
  *
  * The polynomials are those of Cephes (Moshier, "Methods and Programs for Mathematical Functions", 1989); erf's follow
  * a two-branch scheme, a polynomial below 0.93 and 1 - exp of one above.
  */
 import { type Expr, type FunctionBuilder, f32x4, i32, i32x4, op } from './assembler.ts';
+import { DoubleMath } from './double-math.ts';
 import { multiplyAdd } from './tile.ts';
 
 type V = Expr<'v128'>;
 
 /** Emits vector functions into `f`; `fma` says whether the engine can fuse. */
 export class VectorMath {
+  /** Functions that take double precision. */
+  readonly doubles: DoubleMath;
   readonly #f: FunctionBuilder;
   readonly #fma: boolean;
 
   constructor(f: FunctionBuilder, fma: boolean) {
+    this.doubles = new DoubleMath(f);
     this.#f = f;
     this.#fma = fma;
   }
@@ -103,7 +107,8 @@ export class VectorMath {
     const near = multiplyAdd(this.#fma, op('f32x4.mul', p, z), x, x);
     const power = op('f32x4.add', this.exp(op('f32x4.add', size, size)), f32x4(1));
     const far = op('f32x4.sub', f32x4(1), op('f32x4.div', f32x4(2), power));
-    return op('v128.bitselect', near, this.#withSign(far, x), op('f32x4.lt', size, f32x4(0.625)));
+    // The sign also makes tanh of -0 what it is.
+    return this.#withSign(op('v128.bitselect', near, far, op('f32x4.lt', size, f32x4(0.625))), x);
   }
 
   #withSign(size: V, x: V): V {
