@@ -1,8 +1,8 @@
 /**
  * typedgrad and its peers side by side in one run: `npm run bench:peers -- --help`.
  *
- * Every library gets the same seeded numbers, must give the same results, runs on one thread in a process of its own,
- * and takes turns with the others.
+ * Every library gets the same seeded numbers, must give the same results, runs in a process of its own, on one thread
+ * unless asked otherwise, and takes turns with the others.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,8 @@ const HELP = `npm run bench:peers -- [options]
   --rounds N       rounds of samples (default 11)
   --budget N       seconds that a library may spend on the rounds of a case (default 8)
   --limit N        seconds that one call may take (default 100)
-  --clock NAME     cpu: processor time of the process (default); wall
+  --threads N      threads of typedgrad, PyTorch and onnxruntime (default 1); the others have one
+  --clock NAME     cpu: processor time of the process (default for one thread); wall (default for more)
   --python PATH    the Python that has PyTorch (default /usr/bin/python3)
   --blas FOLDER    where PyTorch finds its BLAS library (default: the system's)
   --no-install     do not install what is missing in bench/peers
@@ -47,7 +48,8 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '11' },
     budget: { type: 'string', default: '8' },
     limit: { type: 'string', default: '100' },
-    clock: { type: 'string', default: 'cpu' },
+    threads: { type: 'string', default: '1' },
+    clock: { type: 'string' },
     python: { type: 'string', default: '/usr/bin/python3' },
     blas: { type: 'string' },
     'no-install': { type: 'boolean', default: false },
@@ -112,7 +114,8 @@ function save(report: Report, old: Report | null): void {
 
 async function measureAll(): Promise<void> {
   install();
-  const settings: Settings = { python: options.python, blas: options.blas };
+  const threads = Number(options.threads);
+  const settings: Settings = { python: options.python, blas: options.blas, threads };
   const opened = await open(settings);
   const [cpu] = cpus();
   const machine = `${cpu?.model ?? 'unknown processor'}, ${cpus().length} logical cores`;
@@ -121,7 +124,7 @@ async function measureAll(): Promise<void> {
     sample: 60,
     budget: Number(options.budget),
     limit: Number(options.limit),
-    clock: options.clock as Clock,
+    clock: (options.clock ?? (threads > 1 ? 'wall' : 'cpu')) as Clock,
     folder: join(mkdtempSync(join(tmpdir(), 'peers-')), 'case'),
   };
   const rows: Row[] = [];
@@ -130,6 +133,7 @@ async function measureAll(): Promise<void> {
     machine,
     node: process.versions.node,
     clock: plan.clock,
+    threads,
     rounds: plan.rounds,
     libraries,
     rows,

@@ -1,9 +1,10 @@
-/** onnxruntime on one thread: with the argument `node` the native library, with `web` the one in WebAssembly. */
+/** onnxruntime: with the argument `node` the native library, with `web` the one in WebAssembly. */
 import type * as Runtime from 'onnxruntime-web';
 import { type Constant, convAttributes, OnnxGraph, poolAttributes } from './onnx-model.ts';
 import type { Task, TensorFile } from './protocol.ts';
 import { type Library, type Prepared, readFloats, serve, unsupported, versionOf } from './serve.ts';
 
+const threads = Number(process.env.BENCH_THREADS);
 const kind = process.argv[2] === 'web' ? 'web' : 'node';
 const name = `onnxruntime-${kind}`;
 
@@ -46,11 +47,11 @@ function modelOf(task: Task): { model: Uint8Array; feeds: Record<string, TensorF
 async function open(): Promise<Library> {
   const module = kind === 'web' ? await import('onnxruntime-web') : await import('onnxruntime-node');
   const runtime = module as unknown as typeof Runtime;
-  if (kind === 'web') runtime.env.wasm.numThreads = 1;
+  if (kind === 'web') runtime.env.wasm.numThreads = threads;
 
   async function prepare(task: Task): Promise<Prepared> {
     const { model, feeds } = modelOf(task);
-    const one = { intraOpNumThreads: 1, interOpNumThreads: 1, executionMode: 'sequential' as const };
+    const one = { intraOpNumThreads: threads, interOpNumThreads: 1, executionMode: 'sequential' as const };
     const session = await runtime.InferenceSession.create(model, {
       ...one,
       graphOptimizationLevel: 'all',
@@ -67,7 +68,10 @@ async function open(): Promise<Library> {
     return { run, outputs, dispose: () => void session.release() };
   }
 
-  return { info: { name, detail: `${versionOf(name)}, 1 thread` }, prepare };
+  return {
+    info: { name, detail: `${versionOf(name)}, ${threads === 1 ? '1 thread' : `${threads} threads`}` },
+    prepare,
+  };
 }
 
 await serve(open);

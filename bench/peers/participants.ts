@@ -26,10 +26,14 @@ export interface Settings {
   readonly python: string;
   /** A folder with the BLAS library that PyTorch shall load, or undefined for the system's. */
   readonly blas: string | undefined;
+  readonly threads: number;
 }
 
 /** No library may start threads of its own accord. */
-const ONE_THREAD = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', MKL_NUM_THREADS: '1' };
+function threadVariables(threads: number): Record<string, string> {
+  const names = ['BENCH_THREADS', 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'];
+  return Object.fromEntries(names.map((name) => [name, String(threads)]));
+}
 
 /**
  * PyTorch keeps the memory it frees. By default glibc gives it back after every step or not, depending on the sizes seen
@@ -49,7 +53,7 @@ export class PeerProcess {
   private errors = '';
   alive = true;
 
-  constructor(participant: Participant, { python, blas }: Settings) {
+  constructor(participant: Participant, { python, blas, threads }: Settings) {
     this.participant = participant;
     const { file, argument } = participant;
     const path = fileURLToPath(new URL(file, import.meta.url));
@@ -58,7 +62,7 @@ export class PeerProcess {
     // What lets this process read TypeScript (Node 20 needs a loader) lets that one, too.
     const flags = isPython ? [] : process.execArgv;
     const own = isPython ? { ...KEEP_MEMORY, ...(blas ? { LD_LIBRARY_PATH: blas } : {}) } : {};
-    const env = { ...process.env, ...ONE_THREAD, ...own };
+    const env = { ...process.env, ...threadVariables(threads), ...own };
     this.child = spawn(command, [...flags, path, ...(argument ? [argument] : [])], { env });
     this.lines = createInterface({ input: this.child.stdout! });
     // Libraries greet and warn on standard output, too: only objects are answers.

@@ -1,6 +1,7 @@
-"""PyTorch on one thread, by the protocol of protocol.ts: one JSON object per line on standard input and output."""
+"""PyTorch on as many threads as BENCH_THREADS says, by the protocol of protocol.ts: one JSON object per line on standard input and output."""
 
 import json
+import os
 import sys
 import time
 
@@ -8,7 +9,9 @@ import numpy
 import torch
 import torch.nn.functional as F
 
-torch.set_num_threads(1)
+THREADS = int(os.environ["BENCH_THREADS"])
+
+torch.set_num_threads(THREADS)
 torch.set_num_interop_threads(1)
 
 CONVOLUTIONS = [F.conv1d, F.conv2d, F.conv3d]
@@ -28,7 +31,7 @@ def blas():
 
 def info():
     torch.mm(torch.ones(8, 8), torch.ones(8, 8))
-    return {"name": "PyTorch", "detail": f"{torch.__version__}, 1 thread, oneDNN {torch.backends.mkldnn.is_available()}, BLAS {blas()}"}
+    return {"name": "PyTorch", "detail": f"{torch.__version__}, {THREADS} thread{'s' if THREADS > 1 else ''}, oneDNN {torch.backends.mkldnn.is_available()}, BLAS {blas()}"}
 
 
 def forward(layers, x, weights, training):

@@ -14,6 +14,7 @@ export interface Report {
   readonly machine: string;
   readonly node: string;
   readonly clock: Clock;
+  readonly threads: number;
   readonly rounds: number;
   readonly libraries: readonly Info[];
   readonly rows: readonly Row[];
@@ -54,11 +55,15 @@ export function rowText(row: Row): string {
   return [`${row.group}: ${row.name}`, ...row.results.map((result) => line(result, row))].join('\n');
 }
 
-export function headText({ machine, node, clock, rounds, libraries }: Report): string {
+export function headText({ machine, node, clock, threads, rounds, libraries }: Report): string {
   const clocks = { cpu: 'processor time of the whole process', wall: 'time on the wall' };
   const what = libraries.map(({ name, detail }) => `  ${name}: ${detail}`);
   const how = `${rounds} rounds that alternate between the libraries; medians of ${clocks[clock]} per call, with quartiles`;
-  return [`${machine}, Node ${node}; one thread each`, how, ...what].join('\n');
+  return [
+    `${machine}, Node ${node}; ${threads === 1 ? 'one thread' : `up to ${threads} threads`} each`,
+    how,
+    ...what,
+  ].join('\n');
 }
 
 function cell(result: Result | undefined, base: Timed | undefined): string {
@@ -98,7 +103,7 @@ export function markdown(report: Report): string {
   const versions = report.libraries.map(({ name, detail }) => `${name} (${detail})`).join(', ');
   const clocks = { cpu: 'processor time', wall: 'time' };
   const how =
-    `Median ${clocks[report.clock]} of one call on one thread, in brackets how many times typedgrad's (in bold) that is; ` +
+    `Median ${clocks[report.clock]} of one call on ${report.threads === 1 ? 'one thread' : `up to ${report.threads} threads`}, in brackets how many times typedgrad's (in bold) that is; ` +
     `all libraries alternate in one run of \`npm run bench:peers\` on ${report.machine}, Node ${report.node}. Versions: ${versions}.`;
   return [how, ...tables].join('\n\n');
 }

@@ -4,6 +4,7 @@ import {
   adaptiveAvgPool2d,
   adaptiveAvgPool3d,
   add,
+  backend,
   batchNorm,
   clamp,
   compile,
@@ -20,6 +21,7 @@ import {
   Parameter,
   relu,
   SGD,
+  setThreads,
   Tensor,
 } from '../../src/index.ts';
 import type { Layer } from '../models.ts';
@@ -157,4 +159,7 @@ function prepare(task: Task): Prepared {
   return evaluated(() => matmul(left, right));
 }
 
-await serve((): Library => ({ info: { name: 'typedgrad', detail: compiled ? 'compiled' : 'eager' }, prepare }));
+await setThreads(Number(process.env.BENCH_THREADS));
+const { threads } = backend();
+const detail = `${compiled ? 'compiled' : 'eager'}, ${threads === 1 ? '1 thread' : `${threads} threads`}`;
+await serve((): Library => ({ info: { name: 'typedgrad', detail }, prepare }));
