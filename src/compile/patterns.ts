@@ -8,11 +8,12 @@
  */
 
 import type { ConvGeometry, PoolGeometry } from '../kernels/types.ts';
-import { isDense, sameShape } from '../tensor/shape.ts';
+import { isDense, type Shape, sameShape } from '../tensor/shape.ts';
 import { type Graph, type GraphNode, isWhole, nameOf, resultsOf, type Value, type View } from './graph.ts';
 import type { Group } from './group.ts';
 import { uniformValue } from './passes/simplify.ts';
 import { continuesProduct, hasProductKernel } from './products.ts';
+import { hasLineKernel } from './softmax.ts';
 
 /** The attributes of a convolution's operations. */
 export interface ConvAttrs {
@@ -50,11 +51,12 @@ export class Patterns {
   kindOf(node: GraphNode): Group['kind'] {
     if (!this.#canFuse || node.target.value.dtype !== 'float32') return 'single';
     if (hasProductKernel(node)) return 'matmul';
+    if (hasLineKernel(node)) return 'softmax';
     const name = nameOf(node);
     const isDenseRead = node.reads.every(isDense);
     if (name === 'conv' || gradientNames.includes(name))
       return isDenseRead && node.target.value.size > 0 ? 'conv' : 'single';
-    return name === 'maxPoolIndices' && isDenseRead && isPlainPool(node) ? 'pool' : 'single';
+    return name === 'maxPoolIndices' && isDenseRead && isCompiledPool(node) ? 'pool' : 'single';
   }
 
   /** Whether `node` goes on with what `group` computes. */
@@ -98,7 +100,7 @@ export class Patterns {
 
   #isPoolOf(node: GraphNode, value: Value): boolean {
     const [x] = node.reads;
-    return nameOf(node) === 'maxPoolIndices' && isPlainPool(node) && x!.value === value && isWhole(x!);
+    return nameOf(node) === 'maxPoolIndices' && isCompiledPool(node) && x!.value === value && isWhole(x!);
   }
 
   /** Whether `node` reads the maxima of the pooling whose positions `pool` finds. */
@@ -114,7 +116,7 @@ export class Patterns {
     const [base, index, g] = node.reads as [View, View, View];
     if (uniformValue(base) !== 0 || !isWhole(index) || !isDense(g)) return null;
     const pool = this.#makers.get(index.value);
-    if (pool === undefined || nameOf(pool) !== 'maxPoolIndices' || !isPlainPool(pool)) return null;
+    if (pool === undefined || nameOf(pool) !== 'maxPoolIndices' || !isCompiledPool(pool)) return null;
     const { kernel, stride } = (pool.attrs as PoolAttrs).geometry;
     return kernel.every((length, axis) => length <= stride[axis]!) ? pool : null;
   }
@@ -147,14 +149,18 @@ export class Patterns {
   }
 }
 
-/** Whether windows lie within the input: no padding, no dilation, none that hangs over. */
-function isPlainPool(node: GraphNode): boolean {
-  if (node.target.value.dtype !== 'float32' || node.target.value.size === 0) return false;
-  const { geometry, shape } = node.attrs as PoolAttrs;
+/** Whether windows over x lie within it: no padding, no dilation, none that hangs over. `shape` is that of the pooled result. */
+export function isPlainPool(geometry: PoolGeometry, x: Shape, shape: Shape): boolean {
   const { kernel, stride, dilation, before } = geometry;
-  const size = node.reads[0]!.shape.slice(2);
   return kernel.every(
     (length, axis) =>
-      dilation[axis] === 1 && before[axis] === 0 && (shape[axis + 2]! - 1) * stride[axis]! + length <= size[axis]!,
+      dilation[axis] === 1 && before[axis] === 0 && (shape[axis + 2]! - 1) * stride[axis]! + length <= x[axis + 2]!,
   );
+}
+
+/** Whether `maxPoolIndices` has a kernel in programs. */
+function isCompiledPool(node: GraphNode): boolean {
+  if (node.target.value.dtype !== 'float32' || node.target.value.size === 0) return false;
+  const { geometry, shape } = node.attrs as PoolAttrs;
+  return isPlainPool(geometry, node.reads[0]!.shape, shape);
 }

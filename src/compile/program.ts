@@ -30,6 +30,7 @@ import { type Kernel, type ProgramMemory, programMemory, type Region } from './m
 import { mergeCommonSubexpressions } from './passes/common.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { moveReluBehindPooling } from './passes/pooling.ts';
+import { findPoolPositions } from './passes/positions.ts';
 import { turnProducts } from './passes/products.ts';
 import { updatedValues } from './passes/rewrite.ts';
 import { simplify } from './passes/simplify.ts';
@@ -42,6 +43,7 @@ import { type LoopPlan, planLoop } from './steps/loop-plan.ts';
 import { matmulStep } from './steps/matmul.ts';
 import { poolStep, unpoolStep } from './steps/pool.ts';
 import { singleStep } from './steps/single.ts';
+import { softmaxStep } from './steps/softmax.ts';
 import type { Step, StepContext, ThreadRegion } from './steps/step.ts';
 
 /** The passes in order; each gives an equivalent graph. */
@@ -50,6 +52,7 @@ export const passes: readonly ((graph: Graph) => Graph)[] = [
   mergeCommonSubexpressions,
   simplify,
   mergeCommonSubexpressions,
+  findPoolPositions,
   moveReluBehindPooling,
   turnProducts,
   removeDeadCode,
@@ -149,6 +152,7 @@ export class Program implements StepContext {
     if (loop !== undefined) return loopStep(loop, group, this);
     if (group.kind === 'pool') return poolStep(group, this);
     if (group.kind === 'matmul') return matmulStep(group, this);
+    if (group.kind === 'softmax') return softmaxStep(group, this);
     if (group.kind === 'conv') {
       const spread = patterns.spreadBehind(node);
       const pool = spread && patterns.isAbsorbed(spread) ? patterns.poolingOf(spread) : null;
@@ -163,6 +167,7 @@ export class Program implements StepContext {
     if (threadCount() > this.#threads) this.#lower(threadCount());
     this.#load(inputs);
     this.#lastInputs = inputs;
+    for (const step of this.#steps) step.prepare?.();
     if (this.#score === null) for (const step of this.#steps) step.finish?.();
     else perform(this.#score);
     for (const storage of this.#changed) storage.version++;
@@ -255,6 +260,10 @@ export class Program implements StepContext {
 
   isNeeded(value: Value): boolean {
     return this.#needed.has(value);
+  }
+
+  isFixed(value: Value): boolean {
+    return value.source.kind !== 'temporary' && !this.#updated.has(value);
   }
 
   kernel(key: string, build: () => readonly FunctionBuilder[]): Kernel {

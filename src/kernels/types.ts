@@ -109,6 +109,15 @@ export interface Kernels {
   convInputGrad(g: Strided, w: Strided, geometry: ConvGeometry, shape: readonly number[], y: FloatArray): void;
   /** The adjoint of `conv` in w: y [O, C/groups, ...K] from x and g; `shape` is y's. */
   convWeightGrad(x: Strided, g: Strided, geometry: ConvGeometry, shape: readonly number[], y: FloatArray): void;
+  /** The largest element of each window over the spatial axes of x [N, C, ...S]; NaN wins; -Infinity for a window of padding alone. `shape` [N, C, ...P] is y's. */
+  maxPool(x: Strided, geometry: PoolGeometry, shape: readonly number[], y: FloatArray): void;
+  /**
+   * y [N, C, ...S], x's shape and `shape`: zeros, with each element of g [N, C, ...P] added where x's window has its first
+   * largest element (the first NaN); nowhere for a window of padding alone.
+   */
+  maxPoolSpread(g: Strided, x: Strided, geometry: PoolGeometry, shape: readonly number[], y: FloatArray): void;
+  /** The adjoint of `maxPoolSpread` in g: y [N, C, ...P] reads v [N, C, ...S] where x's windows have their first largest element; 0 for a window of padding alone. */
+  maxPoolPick(v: Strided, x: Strided, geometry: PoolGeometry, shape: readonly number[], y: FloatArray): void;
   /**
    * For each window over the spatial axes of x [N, C, ...S], the flat index into S of its first largest element; the first
    * NaN wins; -1 for a window that covers padding alone. `shape` [N, C, ...P] is y's.

@@ -19,7 +19,7 @@ import { expandTo } from './expand.ts';
 import type { ComputeOp, ViewOp } from './op.ts';
 import { embed, flip, permute, reshape, slice } from './views.ts';
 
-const gatherOp: ComputeOp<number> = {
+export const gatherOp: ComputeOp<number> = {
   kind: 'compute',
   name: 'gather',
   infer: ([, index]) => index!,
@@ -30,7 +30,7 @@ const gatherOp: ComputeOp<number> = {
   vjp: [(g, c) => apply(scatterAddOp, [fullLike(c.specs[0]!, 0), c.input(1), g], c.attrs), null],
 };
 
-const scatterAddOp: ComputeOp<number> = {
+export const scatterAddOp: ComputeOp<number> = {
   kind: 'compute',
   name: 'scatterAdd',
   infer: ([x]) => x!,

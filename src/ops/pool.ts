@@ -5,8 +5,12 @@
  *   P = floor((S + 2 · padding - dilation · (K - 1) - 1) / stride) + 1, per axis; ceilMode rounds up instead, but the
  *   last window must start inside of the input or the padding before it.
  *
- * Max pooling reads the positions of the maxima and gathers there: its gradient is the scatter to those positions, the
- * gradient of which is the gather again. Average pooling is a window sum, which is linear, divided by counts.
+ * Max pooling is linear where the maxima stay in their places. `maxPoolSpread` adds a gradient there, `maxPoolPick` reads
+ * there, and each is the other's adjoint; both find the places in x anew, which costs less than to keep them.
+ *
+ *   y = maxPool(x)      dx = maxPoolSpread(g, x)      and of that, dg = maxPoolPick(v, x)
+ *
+ * Average pooling is a window sum, which is linear, divided by counts.
  */
 
 import { OptionError, ShapeError } from '../errors.ts';
@@ -19,10 +23,9 @@ import { type Shape, showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { checkTensor } from './check.ts';
-import { div, lt, maximum, mul, where } from './elementwise.ts';
-import { gather } from './indexing.ts';
+import { div, mul } from './elementwise.ts';
 import type { ComputeOp } from './op.ts';
-import { detach, flatten, reshape } from './views.ts';
+import { reshape } from './views.ts';
 import { type PerAxis, perAxis, spatial } from './window.ts';
 
 interface PoolAttrs {
@@ -30,7 +33,42 @@ interface PoolAttrs {
   readonly shape: Shape;
 }
 
-const maxPoolIndicesOp: ComputeOp<PoolAttrs> = {
+const maxPoolOp: ComputeOp<PoolAttrs> = {
+  kind: 'compute',
+  name: 'maxPool',
+  infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
+  compute: ([x], { geometry, shape }, _, y) => poolKernels().maxPool(x!, geometry, shape, y),
+  vjp: (g, c) => spreadMaxima(g, c.input(0), c.attrs.geometry),
+};
+
+/** Zeros of x's shape, with g added where the windows of x have their first largest element. */
+const maxPoolSpreadOp: ComputeOp<PoolAttrs> = {
+  kind: 'compute',
+  name: 'maxPoolSpread',
+  infer: ([g], { shape }) => ({ shape, dtype: g!.dtype }),
+  compute: ([g, x], { geometry, shape }, _, y) => poolKernels().maxPoolSpread(g!, x!, geometry, shape, y),
+  vjp: [(v, c) => pickMaxima(v, c.input(1), c.attrs.geometry, c.specs[0]!.shape), null],
+};
+
+/** The elements of v where the windows of x have their first largest element; 0 for a window of padding alone. */
+const maxPoolPickOp: ComputeOp<PoolAttrs> = {
+  kind: 'compute',
+  name: 'maxPoolPick',
+  infer: ([v], { shape }) => ({ shape, dtype: v!.dtype }),
+  compute: ([v, x], { geometry, shape }, _, y) => poolKernels().maxPoolPick(v!, x!, geometry, shape, y),
+  vjp: [(g, c) => spreadMaxima(g, c.input(1), c.attrs.geometry), null],
+};
+
+function spreadMaxima(g: Tensor, x: Tensor, geometry: PoolGeometry): Tensor {
+  return apply(maxPoolSpreadOp, [g, x], { geometry, shape: x.shape });
+}
+
+function pickMaxima(v: Tensor, x: Tensor, geometry: PoolGeometry, shape: Shape): Tensor {
+  return apply(maxPoolPickOp, [v, x], { geometry, shape });
+}
+
+/** Where in the plane the first largest element of each window is; -1 for a window of padding alone. */
+export const maxPoolIndicesOp: ComputeOp<PoolAttrs> = {
   kind: 'compute',
   name: 'maxPoolIndices',
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
@@ -145,6 +183,12 @@ function windowCount(
 
 const maxPoolKeys = ['stride', 'padding', 'dilation', 'ceilMode'];
 
+function maxPool(operation: string, rank: number, x: Tensor, kernelSize: PerAxis, options: MaxPoolOptions): Tensor {
+  checkKeys(operation, options, maxPoolKeys);
+  const { geometry, shape } = windowsOf(operation, rank, x, kernelSize, options);
+  return apply(maxPoolOp, [x], { geometry, shape });
+}
+
 function maxPoolWithIndices(
   operation: string,
   rank: number,
@@ -154,18 +198,7 @@ function maxPoolWithIndices(
 ): [values: Tensor, indices: Tensor] {
   checkKeys(operation, options, maxPoolKeys);
   const { geometry, shape } = windowsOf(operation, rank, x, kernelSize, options);
-  const indices = apply(maxPoolIndicesOp, [detach(x)], { geometry, shape });
-  const [flat, positions] = [flatten(x, 2), flatten(indices, 2)];
-  // Only with padding or an overhanging window can a window hold no element, which index -1 says.
-  if (geometry.before.every((count) => count === 0) && !options.ceilMode) {
-    return [reshape(gather(flat, 2, positions), shape), indices];
-  }
-  const found = reshape(gather(flat, 2, maximum(positions, 0)), shape);
-  return [where(lt(indices, 0), Number.NEGATIVE_INFINITY, found), indices];
-}
-
-function maxPool(operation: string, rank: number, x: Tensor, kernelSize: PerAxis, options: MaxPoolOptions): Tensor {
-  return maxPoolWithIndices(operation, rank, x, kernelSize, options)[0];
+  return [apply(maxPoolOp, [x], { geometry, shape }), apply(maxPoolIndicesOp, [x], { geometry, shape })];
 }
 
 /** The largest element of each window: x [N, C, L] → [N, C, P]. A window of padding alone gives -Infinity. */

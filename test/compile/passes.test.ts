@@ -6,6 +6,7 @@ import { checkGraph, type Graph, nameOf } from '../../src/compile/graph.ts';
 import { mergeCommonSubexpressions } from '../../src/compile/passes/common.ts';
 import { removeDeadCode } from '../../src/compile/passes/dead-code.ts';
 import { moveReluBehindPooling } from '../../src/compile/passes/pooling.ts';
+import { findPoolPositions } from '../../src/compile/passes/positions.ts';
 import { simplify } from '../../src/compile/passes/simplify.ts';
 import { Patterns } from '../../src/compile/patterns.ts';
 import { tensorsIn } from '../../src/compile/structure.ts';
@@ -130,9 +131,48 @@ describe('simplify', () => {
   });
 });
 
+describe('findPoolPositions', () => {
+  const backward = (options: object) => (x: Tensor) => {
+    const value = (y: Tensor): Tensor => maxPool2d(y.mul(2), 2, options).square().sum();
+    return [value(x), grad(value)(x), grad((y: Tensor) => grad(value)(y).square().sum())(x)];
+  };
+
+  test('finds them once for values, gradients and gradients of gradients', () => {
+    const names = namesAfter(findPoolPositions, mergeCommonSubexpressions(graphOf(backward({}), [1, 2, 6, 6])));
+    expect(names.filter((name) => name.startsWith('maxPool'))).toEqual(['maxPoolIndices']);
+    expect(names).toContain('gather');
+    expect(names).toContain('scatterAdd');
+  });
+
+  test('not where windows may hold padding alone', () => {
+    const graph = graphOf(backward({ padding: 1 }), [1, 2, 6, 6]);
+    expect(namesAfter(findPoolPositions, graph)).toEqual(graph.nodes.map(nameOf));
+  });
+
+  test('again where the input has changed in between', () => {
+    const state = tensor([[[1, 2, 3, 4]]]);
+    const run = compile((x: Tensor) => {
+      const before = maxPool1d(state, 2);
+      state.assign(x);
+      return [before, maxPool1d(state, 2)];
+    });
+    const [before, after] = run(tensor([[[8, 7, 6, 5]]])) as [Tensor, Tensor];
+    expect(before.toArray()).toEqual([[[2, 4]]]);
+    expect(after.toArray()).toEqual([[[8, 6]]]);
+  });
+
+  test.each([{}, { stride: 1 }, { stride: 3 }, { padding: 1 }])(
+    'agrees with eager code to second order, %o',
+    (options) => {
+      const x = normals(1, 2, 2, 7, 7);
+      for (const [i, y] of compile(backward(options))(x).entries()) expectClose(y, backward(options)(x)[i]!, 1e-5);
+    },
+  );
+});
+
 describe('moveReluBehindPooling', () => {
   test('lets ReLU work on what is left', () => {
-    const after = moveReluBehindPooling(graphOf((x) => maxPool2d(x.relu(), 2), [1, 1, 4, 4]));
+    const after = moveReluBehindPooling(findPoolPositions(graphOf((x) => maxPool2d(x.relu(), 2), [1, 1, 4, 4])));
     const relus = after.nodes.filter((node) => nameOf(node) === 'relu' && node.target.value.size === 4);
     expect(relus).toHaveLength(1);
     checkGraph(after);
@@ -146,7 +186,8 @@ describe('moveReluBehindPooling', () => {
       },
       [1, 1, 4, 4],
     );
-    expect(namesAfter(moveReluBehindPooling, graph)).toEqual(graph.nodes.map(nameOf));
+    const found = findPoolPositions(graph);
+    expect(namesAfter(moveReluBehindPooling, found)).toEqual(found.nodes.map(nameOf));
   });
 
   test.each([

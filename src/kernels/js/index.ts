@@ -3,7 +3,7 @@ import type { Kernels } from '../types.ts';
 import { conv, convInputGrad, convWeightGrad } from './conv.ts';
 import { assign, binary, copy, unary, where } from './elementwise.ts';
 import { matmul } from './matmul.ts';
-import { maxPoolIndices, windowSpread, windowSum } from './pool.ts';
+import { maxPool, maxPoolIndices, maxPoolPick, maxPoolSpread, windowSpread, windowSum } from './pool.ts';
 import { argExtreme, cumsum, gather, scatterAdd, sum } from './reduce.ts';
 import { crossEntropy, crossEntropyGrad, logSoftmax, softmax } from './softmax.ts';
 
@@ -22,6 +22,9 @@ export const jsKernels: Kernels = {
   conv,
   convInputGrad,
   convWeightGrad,
+  maxPool,
+  maxPoolSpread,
+  maxPoolPick,
   maxPoolIndices,
   windowSum,
   windowSpread,

@@ -105,6 +105,13 @@ function comparing(tested: Kernels, reference: Kernels): Kernels {
       sums('convWeightGrad', product(g.shape), y, [x, g], (k, out, [p, q]) =>
         k.convWeightGrad(p as Strided, q as Strided, geometry, shape, out),
       ),
+    maxPool: (x, geometry, shape, y) => relative('maxPool', y, (k, out) => k.maxPool(x, geometry, shape, out), 0),
+    maxPoolSpread: (g, x, geometry, shape, y) =>
+      sums('maxPoolSpread', product(geometry.kernel), y, [g], (k, out, [v]) =>
+        k.maxPoolSpread(v as Strided, x, geometry, shape, out),
+      ),
+    maxPoolPick: (v, x, geometry, shape, y) =>
+      relative('maxPoolPick', y, (k, out) => k.maxPoolPick(v, x, geometry, shape, out), 0),
     maxPoolIndices: (x, geometry, shape, y) =>
       relative('maxPoolIndices', y, (k, out) => k.maxPoolIndices(x, geometry, shape, out), 0),
     windowSum: (x, geometry, shape, y) =>

@@ -16,7 +16,7 @@ import * as convolution from './conv.ts';
 import { convWeightGrad } from './convWeights.ts';
 import * as elementwise from './elementwise.ts';
 import { matmul } from './matmul.ts';
-import { maxPoolIndices, windowSpread, windowSum } from './pool.ts';
+import * as pooling from './pool.ts';
 import { scatterAdd } from './scatter.ts';
 import * as softmaxOf from './softmaxes.ts';
 import { sum } from './sum.ts';
@@ -94,26 +94,47 @@ export function convolutions(options: WasmOptions = {}): Pick<Kernels, 'conv' | 
 }
 
 /** Windows over spatial axes. */
-export function pools(options: WasmOptions = {}): Pick<Kernels, 'maxPoolIndices' | 'windowSum' | 'windowSpread'> {
+export function pools(options: WasmOptions = {}): Pick<Kernels, Pooling> {
   const { threshold = 1 } = options;
-  const [done, least] = [attempt(options), threshold * LEAST_PRODUCTS];
+  const done = attempt(options);
+  const isWorth = (x: Strided, y: FloatArray): boolean =>
+    y.length > 0 && product(x.shape) > 0 && product(x.shape) >= threshold * LEAST_ELEMENTS;
+  return {
+    maxPool(x, geometry, shape, y) {
+      const run = (): boolean => pooling.maxPool(kernelCache(), x, geometry, shape, y);
+      if (!done('maxPool', isWorth(x, y), [x.data, y], run)) jsPool.maxPool(x, geometry, shape, y);
+    },
+    maxPoolSpread(g, x, geometry, shape, y) {
+      const run = (): boolean => pooling.maxPoolSpread(kernelCache(), g, x, geometry, y);
+      const chosen = isWorth(x, y) && product(g.shape) > 0;
+      if (!done('maxPoolSpread', chosen, [g.data, x.data, y], run)) jsPool.maxPoolSpread(g, x, geometry, shape, y);
+    },
+    maxPoolPick(v, x, geometry, shape, y) {
+      const run = (): boolean => pooling.maxPoolPick(kernelCache(), v, x, geometry, shape, y);
+      if (!done('maxPoolPick', isWorth(x, y), [v.data, x.data, y], run)) jsPool.maxPoolPick(v, x, geometry, shape, y);
+    },
+    maxPoolIndices(x, geometry, shape, y) {
+      const run = (): boolean => pooling.maxPoolIndices(kernelCache(), x, geometry, shape, y);
+      if (!done('maxPoolIndices', isWorth(x, y), [x.data, y], run)) jsPool.maxPoolIndices(x, geometry, shape, y);
+    },
+    ...windowSums(done, threshold * LEAST_PRODUCTS),
+  };
+}
+
+type Pooling = 'maxPool' | 'maxPoolSpread' | 'maxPoolPick' | 'maxPoolIndices' | 'windowSum' | 'windowSpread';
+
+function windowSums(done: Try, least: number): Pick<Kernels, 'windowSum' | 'windowSpread'> {
   return {
     windowSum(x, geometry, shape, y) {
       const work = y.length * product(geometry.kernel);
-      const run = (): boolean => windowSum(kernelCache(), x, geometry, shape, y);
+      const run = (): boolean => pooling.windowSum(kernelCache(), x, geometry, shape, y);
       if (!done('windowSum', work > 0 && work >= least, [x.data, y], run)) jsPool.windowSum(x, geometry, shape, y);
     },
     windowSpread(g, geometry, shape, y) {
       const work = g.data.length > 0 && y.length > 0 ? product(g.shape) * product(geometry.kernel) : 0;
-      const run = (): boolean => windowSpread(kernelCache(), g, geometry, shape, y);
+      const run = (): boolean => pooling.windowSpread(kernelCache(), g, geometry, shape, y);
       if (!done('windowSpread', work > 0 && work >= least, [g.data, y], run))
         jsPool.windowSpread(g, geometry, shape, y);
-    },
-    maxPoolIndices(x, geometry, shape, y) {
-      const worth = y.length > 0 && y.length >= (threshold * LEAST_ELEMENTS) / 4;
-      if (!done('maxPoolIndices', worth, [x.data, y], () => maxPoolIndices(kernelCache(), x, geometry, shape, y))) {
-        jsPool.maxPoolIndices(x, geometry, shape, y);
-      }
     },
   };
 }

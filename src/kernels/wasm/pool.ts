@@ -1,15 +1,17 @@
 /**
- * Eager pooling on WebAssembly. For the maximum, padding is minus infinity around a copy of the plane, and positions are counted as
- * if the plane began before its first element, so they are right up to a constant.
+ * Eager pooling on WebAssembly. A few planes at a time are copied in, so that all of them stay in the second-level cache; for the
+ * maximum, padding is minus infinity around each plane.
  */
+import { copy } from '../js/elementwise.ts';
 import type { FloatArray, PoolGeometry, Strided } from '../types.ts';
 import type { KernelCache, KernelFunction } from './cache.ts';
 import { conv, convInputGrad } from './conv.ts';
 import { layoutKernels } from './layout.ts';
-import { type PoolKernel, poolFunctions, poolKey } from './pooling.ts';
-import { narrowFirst, writeStrided } from './transfer.ts';
+import { isDense } from './transfer.ts';
+import { type Three, type WindowKernel, windowFunctions, windowKey } from './windows.ts';
 
-type Three = readonly [number, number, number];
+/** Floats of x that are handled together: 128 KB, beside as much for a result. */
+const CHUNK = 32768;
 
 /** Missing leading axes count as one. */
 function three(list: readonly number[], missing: number): Three {
@@ -21,104 +23,168 @@ const volume = ([d, h, w]: Three): number => d * h * w;
 const map = (f: (axis: number) => number): Three => [f(0), f(1), f(2)];
 
 interface Plan {
-  readonly kernel: PoolKernel;
-  readonly size: Three;
-  readonly before: Three;
-  readonly padded: Three;
-  readonly counts: Three;
+  readonly kernel: WindowKernel;
   readonly run: KernelFunction;
+  readonly isPadded: boolean;
 }
 
-function plan(cache: KernelCache, planes: number, size: Three, geometry: PoolGeometry, counts: Three): Plan {
-  const [kernel, stride, before] = [three(geometry.kernel, 1), three(geometry.stride, 1), three(geometry.before, 0)];
-  // Up to the end of the last window, so that those that hang over read padding, too.
-  const padded = map((a) => Math.max(before[a]! + size[a]!, (counts[a]! - 1) * stride[a]! + kernel[a]!));
-  const pooled: PoolKernel = {
-    images: 1,
-    planes,
-    size,
-    counts,
-    kernel,
-    stride,
-    imageStride: 0,
-    planeStride: volume(padded),
-    rowStrides: [padded[1] * padded[2], padded[2]],
-    pooledImage: 0,
-    indexed: true,
-  };
-  const run = cache.get(poolKey('pool', pooled), () => poolFunctions(pooled)).run as KernelFunction;
-  return { kernel: pooled, size, before, padded, counts, run };
-}
-
-/** The index of the first largest element of each window; false if it must run on the reference kernel. */
-export function maxPoolIndices(
+function plan(
   cache: KernelCache,
-  x: Strided,
+  kind: WindowKernel['kind'],
+  x: readonly number[],
   geometry: PoolGeometry,
-  shape: readonly number[],
-  y: FloatArray,
-): boolean {
-  const [images, planes] = x.shape as [number, number];
-  const size = three(x.shape.slice(2), 1);
-  // Positions are computed as floats: exact up to 2²⁴. Taps are unrolled: not too many.
-  if (
-    geometry.dilation.some((d) => d !== 1) ||
-    volume(size) > 2 ** 23 ||
-    geometry.kernel.reduce((a, b) => a * b, 1) > 64
-  )
-    return false;
-  const counts = three(shape.slice(2), 1);
-  const key = `maxPool ${[planes, ...size, ...counts, ...geometry.kernel, ...geometry.stride, ...geometry.before].join()}`;
-  const p = cache.plan(key, () => plan(cache, planes, size, geometry, counts));
-  const isPadded = volume(p.padded) !== volume(size);
-  const windows = planes * volume(counts);
+  y: readonly number[],
+): Plan {
+  const [size, counts] = [three(x.slice(2), 1), three(y.slice(2), 1)];
+  const [kernel, stride] = [three(geometry.kernel, 1), three(geometry.stride, 1)];
+  const [dilation, before] = [three(geometry.dilation, 1), three(geometry.before, 0)];
+  // Up to the end of the last window, so that those that hang over read padding, too.
+  const padded = map((a) =>
+    Math.max(before[a]! + size[a]!, (counts[a]! - 1) * stride[a]! + (kernel[a]! - 1) * dilation[a]! + 1),
+  );
+  const k: WindowKernel = { kind, size, padded, before, counts, kernel, stride, dilation };
+  const key = windowKey(k);
+  return cache.plan(key, () => ({
+    kernel: k,
+    run: cache.get(key, () => windowFunctions(k)).run as KernelFunction,
+    isPadded: volume(padded) !== volume(size),
+  }));
+}
+
+/** A dense view of the same elements. */
+function denseOf(x: Strided): Strided {
+  if (isDense(x)) return x;
+  const data = new Float32Array(x.shape.reduce((a, b) => a * b, 1));
+  copy(x, data);
+  return { data, offset: 0, shape: x.shape, strides: [] };
+}
+
+/** Dense planes to their places within padding. */
+function put(
+  cache: KernelCache,
+  { kernel, isPadded }: Plan,
+  x: Strided,
+  from: number,
+  planes: number,
+  at: number,
+  staged: number,
+): void {
   const { memory } = cache;
-  const floats = [isPadded ? planes * volume(size) : 0, planes * volume(p.padded), windows, windows];
+  const { size } = kernel;
+  const all = volume(size);
+  memory.write(isPadded ? staged : at, x.data as Float32Array, x.offset + from * all, planes * all);
+  if (!isPadded) return;
+  const [, h, w] = size;
+  const [ph, pw] = [kernel.padded[1], kernel.padded[2]];
+  const { copy: copyRows } = layoutKernels(cache);
+  // biome-ignore format: counts, then the distances on both sides
+  copyRows(staged, at + lead(kernel), planes, ...size, 4 * all, 4 * h * w, 4 * w, 4, 4 * volume(kernel.padded), 4 * ph * pw, 4 * pw, 4);
+}
+
+/** The same back into an array. */
+function take(
+  cache: KernelCache,
+  { kernel, isPadded }: Plan,
+  at: number,
+  planes: number,
+  y: FloatArray,
+  from: number,
+  staged: number,
+): void {
+  const { size } = kernel;
+  const all = volume(size);
+  const [, h, w] = size;
+  const [ph, pw] = [kernel.padded[1], kernel.padded[2]];
+  if (isPadded) {
+    const { copy: copyRows } = layoutKernels(cache);
+    // biome-ignore format: counts, then the distances on both sides
+    copyRows(at + lead(kernel), staged, planes, ...size, 4 * volume(kernel.padded), 4 * ph * pw, 4 * pw, 4, 4 * all, 4 * h * w, 4 * w, 4);
+  }
+  cache.memory.read(isPadded ? staged : at, y as Float32Array, from * all, planes * all);
+}
+
+/** Bytes from the start of a padded plane to its first element. */
+function lead({ before, padded }: WindowKernel): number {
+  return 4 * ((before[0] * padded[1] + before[1]) * padded[2] + before[2]);
+}
+
+/** What the kernels read beside x: planes of x's shape (`pick`) or pooled ones (`spread`), and the shape of the pooled ones. */
+interface Call {
+  readonly kind: WindowKernel['kind'];
+  readonly x: Strided;
+  readonly beside?: Strided;
+  readonly geometry: PoolGeometry;
+  readonly pooled: readonly number[];
+  readonly y: FloatArray;
+}
+
+/** False if it must run on the reference kernels. */
+function run(cache: KernelCache, { kind, x, beside, geometry, pooled, y }: Call): boolean {
+  const p = plan(cache, kind, x.shape, geometry, pooled);
+  const { size, padded, counts } = p.kernel;
+  // Positions are floats: exact up to 2²⁴.
+  if (kind !== 'max' && volume(padded) > 2 ** 23) return false;
+  const planes = (x.shape[0] as number) * (x.shape[1] as number);
+  const chunk = Math.max(1, Math.min(planes, Math.floor(CHUNK / volume(padded))));
+  const isWide = kind === 'pick' || kind === 'spread';
+  const { memory } = cache;
+  const [wideFloats, windows] = [chunk * volume(padded), volume(counts)];
+  const floats = [p.isPadded ? chunk * volume(size) : 0, wideFloats, isWide ? wideFloats : 0, chunk * windows];
   if (
     !memory.begin(
-      floats.reduce((a, b) => a + b, 0),
-      4,
+      floats.reduce((a, b) => a + b),
+      floats.length,
     )
   )
     return false;
-  const [staged, source, values, indices] = floats.map((n) => memory.allocate(n)) as [number, number, number, number];
-  const k = layoutKernels(cache);
-  if (isPadded) memory.view(source, planes * volume(p.padded)).fill(Number.NEGATIVE_INFINITY);
-  const [pd, ph, pw] = [p.padded[1] * p.padded[2], p.padded[2], 1];
-  const lead = 4 * (p.before[0] * pd + p.before[1] * ph + p.before[2] * pw);
-  const shift = (p.before[0] * size[1] + p.before[1]) * size[2] + p.before[2];
-  for (let n = 0; n < images; n++) {
-    writeStrided(memory, isPadded ? staged : source, narrowFirst(x, n, 1));
-    if (isPadded) {
-      const [, h, w] = size;
-      k.copy(
-        staged,
-        source + lead,
-        planes,
-        ...size,
-        4 * volume(size),
-        4 * h * w,
-        4 * w,
-        4,
-        4 * volume(p.padded),
-        4 * pd,
-        4 * ph,
-        4,
-      );
+  const [staged, from, wide, to] = floats.map((n) => memory.allocate(n)) as [number, number, number, number];
+  if (p.isPadded) memory.view(from, wideFloats).fill(Number.NEGATIVE_INFINITY);
+  if (p.isPadded && kind === 'pick') memory.zero(wide, wideFloats);
+  const [source, other] = [denseOf(x), beside === undefined ? null : denseOf(beside)];
+  for (let first = 0; first < planes; first += chunk) {
+    const n = Math.min(chunk, planes - first);
+    put(cache, p, source, first, n, from, staged);
+    if (kind === 'pick') put(cache, p, other as Strided, first, n, wide, staged);
+    if (kind === 'spread') {
+      memory.zero(wide, n * volume(padded));
+      memory.write(to, other?.data as Float32Array, (other as Strided).offset + first * windows, n * windows);
     }
-    p.run(source, values, indices);
-    if (!isPadded) {
-      memory.read(indices, y as Float32Array, n * windows, windows);
-      continue;
-    }
-    const [best, found] = [memory.view(values, windows), memory.view(indices, windows)];
-    for (let i = 0; i < windows; i++) {
-      // Where nothing is larger than the padding, which of the two came first decides: left to the reference.
-      if (best[i] === Number.NEGATIVE_INFINITY) return false;
-      y[n * windows + i] = (found[i] as number) - shift;
-    }
+    // Where nothing is larger than the padding, which of the two came first decides: left to the reference.
+    if ((isWide ? p.run(n, from, wide, to) : p.run(n, from, to)) !== 0) return false;
+    if (kind === 'spread') take(cache, p, wide, n, y, first, staged);
+    else memory.read(to, y as Float32Array, first * windows, n * windows);
   }
   return true;
+}
+
+type Shape = readonly number[];
+
+/** The largest element of each window; `shape` is that of y. */
+export function maxPool(cache: KernelCache, x: Strided, geometry: PoolGeometry, shape: Shape, y: FloatArray): boolean {
+  return run(cache, { kind: 'max', x, geometry, pooled: shape, y });
+}
+
+/** Where the first largest element of each window is; `shape` is that of y. */
+// biome-ignore format: one line, as its neighbours
+export function maxPoolIndices(cache: KernelCache, x: Strided, geometry: PoolGeometry, shape: Shape, y: FloatArray): boolean {
+  return run(cache, { kind: 'index', x, geometry, pooled: shape, y });
+}
+
+/** The elements of v where windows of x have their first largest element. */
+// biome-ignore format: one line, as its neighbours
+export function maxPoolPick(cache: KernelCache, v: Strided, x: Strided, geometry: PoolGeometry, shape: Shape, y: FloatArray): boolean {
+  return run(cache, { kind: 'pick', x, beside: v, geometry, pooled: shape, y });
+}
+
+/** g, added up where windows of x have their first largest element. */
+export function maxPoolSpread(
+  cache: KernelCache,
+  g: Strided,
+  x: Strided,
+  geometry: PoolGeometry,
+  y: FloatArray,
+): boolean {
+  return run(cache, { kind: 'spread', x, beside: g, geometry, pooled: g.shape, y });
 }
 
 /** Ones, as the filters that make a depthwise convolution the sum of each window. */
