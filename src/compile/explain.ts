@@ -10,6 +10,7 @@ import type { ProgramMemory } from './memory.ts';
 import type { PoolAttrs } from './patterns.ts';
 import { elementBytes } from './plan.ts';
 import type { Program } from './program.ts';
+import { multiplications } from './work.ts';
 
 /** Options of `explain`. */
 export interface ExplainOptions {
@@ -52,14 +53,10 @@ function distinct({ shape, strides, value }: View): number {
 
 function flopsOf(node: GraphNode): number {
   const name = nameOf(node);
-  const [a, b] = node.reads;
   const { shape } = node.target;
-  const products = (y: readonly number[], w: readonly number[]): number =>
-    (2 * sizeOf(y) * sizeOf(w)) / Math.max(1, w[0]!);
-  if (name === 'conv') return products(shape, b!.shape);
-  if (name === 'convInputGrad') return products(a!.shape, b!.shape);
-  if (name === 'convWeightGrad') return products(b!.shape, shape);
-  if (name === 'matmul') return 2 * sizeOf(shape) * a!.shape.at(-1)!;
+  const reads = node.reads.map((view) => view.shape);
+  const products = 2 * multiplications(name, reads, shape);
+  if (products > 0) return products;
   if (name === 'maxPoolIndices') return sizeOf(shape) * sizeOf((node.attrs as PoolAttrs).geometry.kernel);
   if (movesOnly.has(name)) return 0;
   return Math.max(sizeOf(shape), ...node.reads.map((view) => sizeOf(view.shape)));

@@ -4,7 +4,7 @@
  */
 
 import type { FloatArray } from '../kernels/types.ts';
-import type { ComputeOp } from '../ops/op.ts';
+import type { AnyComputeOp } from '../ops/op.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { isDense, type Layout, sizeOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
@@ -36,10 +36,6 @@ export interface View extends Layout {
   readonly value: Value;
   readonly version: number;
 }
-
-/** An operation of any attributes. */
-// biome-ignore lint/suspicious/noExplicitAny: a graph holds operations of all kinds
-export type AnyComputeOp = ComputeOp<any>;
 
 /** One operation: a computation into a fresh dense value, or an in-place update (`op` null) of the target by the only read. */
 export interface GraphNode {

@@ -192,6 +192,11 @@ export class Program implements StepContext {
     }
   }
 
+  /** Drops what was kept of the last call for measurements. */
+  forgetInputs(): void {
+    this.#lastInputs = null;
+  }
+
   /** Runs one step alone. */
   runStep(index: number): void {
     if (this.#score !== null) performStep(this.#score, index);

@@ -6,13 +6,13 @@
 import { TraceError } from '../errors.ts';
 import type { FloatArray } from '../kernels/types.ts';
 import { currentInterpreter, eager, type Interpreter, withInterpreter } from '../ops/apply.ts';
-import type { AnyOp } from '../ops/op.ts';
+import type { AnyComputeOp, AnyOp } from '../ops/op.ts';
 import { allocate, type DType } from '../tensor/dtype.ts';
 import { type DrawObserver, observeDraws } from '../tensor/random.ts';
 import { denseStrides, isDense, type Shape, showShape, sizeOf } from '../tensor/shape.ts';
 import { observeReads, Storage, storagesMade } from '../tensor/storage.ts';
 import { observeGrad, Tensor } from '../tensor/tensor.ts';
-import type { AnyComputeOp, Graph, GraphNode, Source, Value, View } from './graph.ts';
+import type { Graph, GraphNode, Source, Value, View } from './graph.ts';
 
 /** The storage of a traced tensor, which has no values yet. */
 class TracedStorage extends Storage {

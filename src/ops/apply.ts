@@ -9,7 +9,7 @@ import { fromStorage } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { sameShape, showShape, sizeOf } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import type { AnyOp, Op } from './op.ts';
+import type { AnyComputeOp, AnyOp, Op } from './op.ts';
 
 /** A way of carrying operations out. */
 export interface Interpreter {
@@ -29,6 +29,16 @@ export interface Recorder {
   isRecording(tensors: readonly Tensor[]): boolean;
 }
 
+/** Another way for operations that are large; null for those that are not. */
+type LargeOperations = (op: AnyComputeOp, inputs: readonly Tensor[], attrs: unknown) => Tensor | null;
+
+let runLarge: LargeOperations | null = null;
+
+/** Lets eager execution ask `run` first, which must compute the same. */
+export function setLargeOperations(run: LargeOperations | null): void {
+  runLarge = run;
+}
+
 /** Computes at once, on ordinary garbage-collected memory. */
 export const eager: Interpreter = {
   apply(op, inputs, attrs) {
@@ -36,6 +46,8 @@ export const eager: Interpreter = {
       const x = inputs[0]!;
       return new Tensor(x.storage, op.layout(x, attrs), x.dtype);
     }
+    const result = runLarge?.(op, inputs, attrs) ?? null;
+    if (result !== null) return result;
     const out = op.infer(inputs, attrs);
     const y = allocate(out.dtype, sizeOf(out.shape));
     op.compute(inputs, attrs, out, y);

@@ -60,6 +60,8 @@ export type Op<A = undefined> = ComputeOp<A> | ViewOp<A>;
 /** An operation of which only the name and the form matter. */
 // biome-ignore lint/suspicious/noExplicitAny: attrs are checked where an operation is applied
 export type AnyOp = Op<any>;
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export type AnyComputeOp = ComputeOp<any>;
 
 /** The vjp of `op` in input `i`, or null. */
 export function vjpOf(op: AnyOp, i: number): Vjp<unknown> | null {

@@ -133,6 +133,7 @@ describe('the table for the README', () => {
     machine: 'a machine',
     node: '24.0.0',
     clock: 'cpu',
+    threads: 1,
     rounds: 3,
     libraries: ['typedgrad', 'typedgrad compiled', 'peer', 'mute'].map((name) => ({ name, detail: '1.0' })),
     rows: [
