@@ -14,6 +14,7 @@ import {
   planWeightGrad,
   type Stage,
   type WeightPlan,
+  weightParts,
 } from '../../kernels/wasm/convPlan.ts';
 import { dotFunctions, dotKey, dotRows, dotTable } from '../../kernels/wasm/dots.ts';
 import { features } from '../../kernels/wasm/features.ts';
@@ -420,9 +421,8 @@ interface WeightSplit {
   readonly isWhole: boolean;
 }
 
-/** Weights whose four partial sums each lie in the first-level cache are summed up over several series of images. */
-const fewWeights = 4096;
-const mostParts = 8;
+/** The most units of one image's sums. */
+const mostUnits = 8;
 /** Weights of a unit whose partial sums lie in the second-level cache. */
 const unitWeights = 16384;
 
@@ -433,8 +433,8 @@ function splitWeights(
 ): WeightSplit {
   const { outputs, channels } = kernel;
   const row = channels * kernel.taps.length;
-  if (size <= fewWeights) {
-    const parts = Math.min(mostParts, Math.ceil(images / together));
+  const parts = weightParts(images, together, size);
+  if (parts > 1) {
     const isWhole = false;
     return { units: parts, groups, outputs, last: outputs, channelStep: 0, outputStep: 0, size, parts, isWhole };
   }
@@ -444,7 +444,7 @@ function splitWeights(
     return { ...split, size: own, parts: 1, isWhole: own % 4 === 0 };
   }
   const rows = dotRows(kernel);
-  const wanted = Math.min(mostParts, Math.max(mostParts / 2, Math.ceil(size / unitWeights)));
+  const wanted = Math.min(mostUnits, Math.max(mostUnits / 2, Math.ceil(size / unitWeights)));
   const block = Math.min(outputs, rows * Math.ceil(outputs / wanted / rows));
   const units = Math.ceil(outputs / block);
   const last = outputs - (units - 1) * block;

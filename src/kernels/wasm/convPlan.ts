@@ -365,3 +365,16 @@ export function planWeightGrad(c: ConvSizes, fma: boolean): WeightPlan {
     gradSize: product(counts),
   };
 }
+
+/** Weights whose four partial sums each lie in the first-level cache are summed up over several series of images. */
+const FEW_WEIGHTS = 4096;
+const MOST_PARTS = 8;
+
+/**
+ * The series of images whose weight gradients are summed apart and added up in the end, so that threads can share them:
+ * series p are the blocks from ⌊blocks · p / parts⌋ on. It is a matter of sizes, so that the sums are the same for any
+ * number of threads.
+ */
+export function weightParts(images: number, together: number, weights: number): number {
+  return weights <= FEW_WEIGHTS ? Math.min(MOST_PARTS, Math.ceil(images / together)) : 1;
+}

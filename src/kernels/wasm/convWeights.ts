@@ -2,7 +2,7 @@
 import type { ConvGeometry, FloatArray, Strided } from '../types.ts';
 import type { KernelCache, KernelFunction } from './cache.ts';
 import { copyPiece, isFused, keyOf, pack, sizesOf } from './convParts.ts';
-import { planWeightGrad, type WeightPlan } from './convPlan.ts';
+import { planWeightGrad, type WeightPlan, weightParts } from './convPlan.ts';
 import { dotFunctions, dotKey, dotTable } from './dots.ts';
 import { layoutKernels } from './layout.ts';
 import { narrowFirst, writeStrided } from './transfer.ts';
@@ -42,6 +42,9 @@ function executeWeight(
   const { plan } = r;
   const { memory } = cache;
   const { kernel, runs } = plan;
+  const images = x.shape[0] as number;
+  const blocks = Math.ceil(images / plan.images);
+  const parts = weightParts(images, plan.images, y.length);
   const [inputs, outputs] = [groups * kernel.channels, groups * kernel.outputs];
   // A run's last block reads x beyond the run's end, where g is zero and x must be finite.
   const beyond = plan.gRun - runs.length + 8;
@@ -50,7 +53,7 @@ function executeWeight(
     source: inputs * plan.source.channel + beyond,
     gStaged: plan.images * outputs * plan.gradSize,
     grad: outputs * kernel.gOutput,
-    sums: 4 * y.length,
+    sums: 4 * parts * y.length,
     result: y.length,
     table: r.table.length,
   };
@@ -75,9 +78,10 @@ function executeWeight(
   memory.zero(at.grad, counts.grad);
   memory.zero(at.sums, counts.sums);
   memory.writeIntegers(at.table, r.table);
-  const images = x.shape[0] as number;
-  for (let n = 0; n < images; n += plan.images) {
+  for (let block = 0; block < blocks; block++) {
+    const n = block * plan.images;
     const count = Math.min(plan.images, images - n);
+    const part = at.sums + 16 * y.length * Math.floor(((block + 1) * parts - 1) / blocks);
     pack(cache, k, plan, at, narrowFirst(x, n, count), inputs);
     if (count < plan.images) memory.zero(at.grad, counts.grad);
     writeStrided(memory, at.gStaged, narrowFirst(g, n, count));
@@ -88,7 +92,7 @@ function executeWeight(
     for (let group = 0; group < groups; group++) {
       const xg = at.source + 4 * group * kernel.channels * plan.source.channel;
       const gg = at.grad + 4 * group * kernel.outputs * kernel.gOutput;
-      const sums = at.sums + 16 * ((group * y.length) / groups);
+      const sums = part + 16 * ((group * y.length) / groups);
       for (let o = 0; o < runs.outer; o++) {
         r.run(
           xg + 4 * o * plan.xOuter,
@@ -102,7 +106,7 @@ function executeWeight(
       }
     }
   }
-  k.sumLanes(at.sums, at.result, y.length, 1, 0);
+  k.sumLanes(at.sums, at.result, y.length, parts, 16 * y.length);
   // Zeros of g between rows times an infinite x are NaN, where the definition has no term.
   if (k.finite(at.result, y.length) === 0) return false;
   memory.read(at.result, y as Float32Array, 0, y.length);
