@@ -19,8 +19,8 @@ export const CONTROL = {
   descriptionBytes: 264,
   /** The command that shall end at the next barrier but one. */
   aborted: 268,
-  /** How often a worker looks for a command before it sleeps. */
-  spins: 272,
+  /** How long a worker looks for a command before it sleeps, in microseconds. */
+  alert: 272,
   /** The thread that writes the message. */
   speaker: 276,
   /** The barrier of the programs. */

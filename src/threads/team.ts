@@ -22,8 +22,10 @@ export const patience = {
   progress: 60_000,
 };
 
-/** How often the barrier, and a worker without work, look before they sleep; where threads outnumber cores, hardly. */
-const spins = { barrier: 20_000, idle: 50_000, crowded: 50 };
+/** How often a barrier is looked at before a thread sleeps: for about half a millisecond, and hardly where threads outnumber cores. */
+const looks = { usual: 50_000, crowded: 50 };
+/** How long a worker looks for the next command, in microseconds. */
+const alert = { usual: 500, crowded: 0 };
 /** How often a page's thread, which must not sleep, looks between two looks at the clock. */
 const LOOKS = 1000;
 /** How long it sleeps before it looks whether another has failed, in milliseconds. */
@@ -69,9 +71,9 @@ export class Team {
     this.#onLost = onLost;
     this.#control = heap.allocate(CONTROL_BYTES);
     this.#words = new Int32Array(heap.memory.buffer, this.#control.address, CONTROL_BYTES / 4).fill(0);
-    const isCrowded = threads > host.cores;
-    this.#write(CONTROL.spins, isCrowded ? spins.crowded : spins.idle);
-    this.#write(CONTROL.sync + BARRIER.spins, isCrowded ? spins.crowded : spins.barrier);
+    const room = threads > host.cores ? 'crowded' : 'usual';
+    this.#write(CONTROL.alert, alert[room]);
+    this.#write(CONTROL.sync + BARRIER.spins, looks[room]);
     for (let thread = 1; thread < threads && this.#lost === null; thread++) this.#start(thread);
   }
 

@@ -18,6 +18,8 @@ interface Loaded {
 /** How many programs and modules a worker keeps ready; those used last stay. */
 const PROGRAM_LIMIT = 64;
 const MODULE_LIMIT = 1024;
+/** How often a worker that waits for a command looks between two looks at the clock. */
+const LOOKS = 100;
 /** How long a sleeper at a barrier waits before it looks whether another thread has failed, in milliseconds. */
 const LOOK_EVERY = 100;
 
@@ -87,10 +89,13 @@ export function work({ memory, control, thread, threads }: Start): never {
   };
 
   const next = (last: number): number => {
-    for (let left = read(CONTROL.spins); left > 0; left--) {
-      const now = read(CONTROL.command);
-      if (now !== last) return now;
-    }
+    const until = performance.now() + read(CONTROL.alert) / 1000;
+    do {
+      for (let look = 0; look < LOOKS; look++) {
+        const now = read(CONTROL.command);
+        if (now !== last) return now;
+      }
+    } while (performance.now() < until);
     Atomics.add(words, CONTROL.sleeping / 4, 1);
     Atomics.wait(words, CONTROL.command / 4, last);
     Atomics.sub(words, CONTROL.sleeping / 4, 1);
