@@ -27,7 +27,8 @@ function placed(x: Strided): Placed {
   const forward = shape.every((n, axis) => n === 1 || (x.strides[axis] as number) > 0);
   if (forward && span <= 1.25 * count) return { source: x, size: span, whole: true, strides: x.strides };
   const strides = shape.map((n, axis) => (n === 1 ? 0 : product(shape.slice(axis + 1))));
-  return { source: { ...x, shape }, size: count, whole: false, strides };
+  const { data, offset } = x;
+  return { source: { data, offset, shape, strides: x.strides }, size: count, whole: false, strides };
 }
 
 function write({ memory }: KernelCache, address: number, { source, size, whole }: Placed): void {
