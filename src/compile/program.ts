@@ -368,14 +368,13 @@ function gradOf({ source }: Value): Tensor {
   return (source as Extract<Source, { kind: 'slot' }>).tensor.grad!;
 }
 
-/** The values that are read by another group than the one that makes them, or after the call. */
+/** The values that are read by a group that does not make them, or after the call. */
 function neededValues(graph: Graph, groups: readonly Group[], patterns: Patterns): Set<Value> {
   const needed = new Set<Value>(resultsOf(graph).map((view) => view.value));
-  const maker = new Map<Value, Group>();
-  for (const group of groups) for (const node of group.nodes) if (node.op !== null) maker.set(node.target.value, group);
-  for (const group of groups) {
-    for (const node of group.nodes) {
-      for (const { value } of patterns.readsOf(node)) if (maker.get(value) !== group) needed.add(value);
+  for (const { nodes } of groups) {
+    const made = new Set(nodes.flatMap((node) => (node.op === null ? [] : [node.target.value])));
+    for (const node of nodes) {
+      for (const { value } of patterns.readsOf(node)) if (!made.has(value)) needed.add(value);
     }
   }
   return needed;

@@ -3,9 +3,9 @@
 import { features } from '../../kernels/wasm/features.ts';
 import { type LoopKernel, type LoopTarget, type LoopValue, sumFormOf } from '../../kernels/wasm/loops.ts';
 import { sizeOf } from '../../tensor/shape.ts';
-import { commonShape } from '../fuse.ts';
 import { type GraphNode, isWhole, nameOf, type Value, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
+import { commonShape } from '../loop-rules.ts';
 import { uniformValue } from '../passes/simplify.ts';
 
 /** A loop's kernel, and the views whose addresses it is called with: what it reads, stores and sums. */
@@ -77,7 +77,8 @@ class LoopBuilder {
         continue;
       }
       const value = this.#compute(node);
-      if (node.op !== null) this.#numbers.set(node.target.value, value);
+      // What is overwritten as a whole reads as its new value from there on.
+      if (node.op !== null || isWhole(node.target)) this.#numbers.set(node.target.value, value);
       if (node.op === null || isNeeded(node.target.value)) {
         this.stores.push({ value, view: node.target, strides: refine(node.target, this.#shape) });
       }
