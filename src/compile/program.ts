@@ -27,6 +27,7 @@ import {
 import type { Group } from './group.ts';
 import { inPlaceTargets, mergeLifetimes, placeOf } from './in-place.ts';
 import { type Kernel, type ProgramMemory, programMemory, type Region } from './memory.ts';
+import { separateBiases } from './passes/bias.ts';
 import { mergeCommonSubexpressions } from './passes/common.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { moveReluBehindPooling } from './passes/pooling.ts';
@@ -51,6 +52,7 @@ export const passes: readonly ((graph: Graph) => Graph)[] = [
   mergeCommonSubexpressions,
   simplify,
   mergeCommonSubexpressions,
+  separateBiases,
   findPoolPositions,
   moveReluBehindPooling,
   turnProducts,

@@ -102,9 +102,17 @@ export interface Kernels {
   matmul(a: Strided, b: Strided, y: FloatArray): void;
   /**
    * Cross-correlation: y [N, O, ...P] = x [N, C, ...S] ⋆ w [O, C/groups, ...K], 1 to 3 spatial axes; `shape` is y's.
-   * y[n, o, p] = Σ_{c, k} x[n, group(o)·C/groups + c, p·stride + k·dilation - before] · w[o, c, k], x being zero outside of S.
+   * y[n, o, p] = bias[o] + Σ_{c, k} x[n, group(o)·C/groups + c, p·stride + k·dilation - before] · w[o, c, k], x being zero
+   * outside of S, and bias [O] if absent.
    */
-  conv(x: Strided, w: Strided, geometry: ConvGeometry, shape: readonly number[], y: FloatArray): void;
+  conv(
+    x: Strided,
+    w: Strided,
+    geometry: ConvGeometry,
+    shape: readonly number[],
+    y: FloatArray,
+    bias?: Strided | undefined,
+  ): void;
   /** The adjoint of `conv` in x: y [N, C, ...S] from g [N, O, ...P] and w; `shape` is y's. */
   convInputGrad(g: Strided, w: Strided, geometry: ConvGeometry, shape: readonly number[], y: FloatArray): void;
   /** The adjoint of `conv` in w: y [O, C/groups, ...K] from x and g; `shape` is y's. */

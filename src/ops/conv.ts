@@ -9,6 +9,8 @@
  *        x ── conv ── y          dx = convInputGrad(g, w)
  *                                dw = convWeightGrad(x, g)
  *
+ * A bias, one number per output channel, may be the third input of `conv`; its gradient is a sum of g.
+ *
  * The three are closed under differentiation: every vjp below is one of the other two, so a gradient of a gradient
  * needs no new rule. Transposed convolution is `convInputGrad` under its own name.
  * Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016.
@@ -23,6 +25,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { checkTensor } from './check.ts';
 import { add } from './elementwise.ts';
+import { sum } from './expand.ts';
 import type { ComputeOp } from './op.ts';
 import { type PaddingMode, pad, paddingModes } from './pad.ts';
 import { reshape } from './views.ts';
@@ -38,10 +41,15 @@ const convOp: ComputeOp<ConvAttrs> = {
   kind: 'compute',
   name: 'conv',
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
-  compute: ([x, w], { geometry, shape }, _, y) => convKernels().conv(x!, w!, geometry, shape, y),
+  compute: ([x, w, bias], { geometry, shape }, _, y) => convKernels().conv(x!, w!, geometry, shape, y, bias),
   vjp: [
     (g, c) => convInputGrad(g, c.input(1), c.attrs.geometry, c.specs[0]!.shape),
     (g, c) => convWeightGrad(c.input(0), g, c.attrs.geometry, c.specs[1]!.shape),
+    (g) =>
+      sum(
+        g,
+        g.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis])),
+      ),
   ],
 };
 
@@ -67,8 +75,8 @@ const convWeightGradOp: ComputeOp<ConvAttrs> = {
   ],
 };
 
-function conv(x: Tensor, w: Tensor, geometry: ConvGeometry, shape: Shape): Tensor {
-  return apply(convOp, [x, w], { geometry, shape });
+function conv(x: Tensor, w: Tensor, geometry: ConvGeometry, shape: Shape, bias: Tensor | null = null): Tensor {
+  return apply(convOp, bias === null ? [x, w] : [x, w, bias], { geometry, shape });
 }
 
 function convInputGrad(g: Tensor, w: Tensor, geometry: ConvGeometry, shape: Shape): Tensor {
@@ -110,17 +118,14 @@ function convolve(operation: string, rank: number, x: Tensor, w: Tensor, options
   const sides = resolvePadding(operation, padding, kernel, steps, gaps);
   const counts = windowCounts(operation, spatial(x.shape, rank), kernel, steps, gaps, sides);
   const shape = [x.shape[0]!, w.shape[0]!, ...counts];
+  checkBias(operation, bias, w.shape[0]!);
   if (paddingMode === 'zeros') {
-    return withBias(
-      operation,
-      conv(x, w, { stride: steps, dilation: gaps, before: sides.before, groups }, shape),
-      bias,
-    );
+    return conv(x, w, { stride: steps, dilation: gaps, before: sides.before, groups }, shape, bias);
   }
   const pads = sides.before.map((before, axis) => [before, sides.after[axis]!] as const);
   const padded = pad(x, pads, { mode: paddingMode });
   const none = kernel.map(() => 0);
-  return withBias(operation, conv(padded, w, { stride: steps, dilation: gaps, before: none, groups }, shape), bias);
+  return conv(padded, w, { stride: steps, dilation: gaps, before: none, groups }, shape, bias);
 }
 
 function checkRanks(operation: string, rank: number, x: Tensor, w: Tensor): void {
@@ -150,14 +155,18 @@ function checkChannels(operation: string, x: Tensor, w: Tensor, groups: number):
   }
 }
 
-function withBias(operation: string, y: Tensor, bias: Tensor | null): Tensor {
-  if (bias === null) return y;
+function checkBias(operation: string, bias: Tensor | null, channels: number): void {
+  if (bias === null) return;
   checkTensor(operation, 'bias', bias);
-  if (bias.rank !== 1 || bias.shape[0] !== y.shape[1]) {
-    throw new ShapeError(
-      `${operation}: bias ${showShape(bias.shape)} must have one number for each of the ${y.shape[1]} output channels`,
-    );
-  }
+  if (bias.rank === 1 && bias.shape[0] === channels) return;
+  throw new ShapeError(
+    `${operation}: bias ${showShape(bias.shape)} must have one number for each of the ${channels} output channels`,
+  );
+}
+
+function withBias(operation: string, y: Tensor, bias: Tensor | null): Tensor {
+  checkBias(operation, bias, y.shape[1]!);
+  if (bias === null) return y;
   return add(y, reshape(bias, [-1, ...y.shape.slice(2).map(() => 1)]));
 }
 

@@ -32,15 +32,22 @@ function unary(name: UnaryName, vjp: Derivative<Call<undefined>>): Unary {
   return (x) => apply(op, [x], undefined);
 }
 
-function binary(name: BinaryName, vjpA: Derivative<Call<undefined>>, vjpB: Derivative<Call<undefined>>): Binary {
-  const op: ComputeOp = {
+function binaryOp(name: BinaryName, vjpA: Derivative<Call<undefined>>, vjpB: Derivative<Call<undefined>>): ComputeOp {
+  return {
     kind: 'compute',
     name,
     infer: ([a]) => a!,
     compute: ([a, b], _, __, y) => elementwiseKernels().binary(name, a!, b!, y),
     vjp: vjpA || vjpB ? [vjpA, vjpB] : null,
   };
-  return (a, b) => apply(op, broadcast(name, a, b), undefined);
+}
+
+function broadcasting(op: ComputeOp): Binary {
+  return (a, b) => apply(op, broadcast(op.name, a, b), undefined);
+}
+
+function binary(name: BinaryName, vjpA: Derivative<Call<undefined>>, vjpB: Derivative<Call<undefined>>): Binary {
+  return broadcasting(binaryOp(name, vjpA, vjpB));
 }
 
 /** The operands as tensors of one shape; a number takes the dtype of the others. */
@@ -73,12 +80,13 @@ export function fullLike(x: { readonly shape: Shape; readonly dtype: DType }, va
 
 // Arithmetic. The vjps speak of g, the gradient of the result.
 
-/** a + b, with broadcasting. */
-export const add: Binary = binary(
+export const addOp: ComputeOp = binaryOp(
   'add',
   (g) => g,
   (g) => g,
 );
+/** a + b, with broadcasting. */
+export const add: Binary = broadcasting(addOp);
 /** a - b, with broadcasting. */
 export const sub: Binary = binary(
   'sub',

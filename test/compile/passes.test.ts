@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { fuse } from '../../src/compile/fuse.ts';
 import { checkGraph, type Graph, nameOf } from '../../src/compile/graph.ts';
+import { separateBiases } from '../../src/compile/passes/bias.ts';
 import { mergeCommonSubexpressions } from '../../src/compile/passes/common.ts';
 import { removeDeadCode } from '../../src/compile/passes/dead-code.ts';
 import { moveReluBehindPooling } from '../../src/compile/passes/pooling.ts';
@@ -11,7 +12,7 @@ import { simplify } from '../../src/compile/passes/simplify.ts';
 import { Patterns } from '../../src/compile/patterns.ts';
 import { tensorsIn } from '../../src/compile/structure.ts';
 import { trace } from '../../src/compile/trace.ts';
-import { compile, grad, maxPool1d, maxPool2d, rand, type Tensor, tensor, zeros } from '../../src/index.ts';
+import { compile, conv2d, grad, maxPool1d, maxPool2d, rand, type Tensor, tensor, zeros } from '../../src/index.ts';
 import { expectClose, expectSame, normals } from './helpers.ts';
 
 /** The graph of a function of tensors of these shapes. */
@@ -128,6 +129,38 @@ describe('simplify', () => {
     });
     expect(run(tensor([5, 6])).toArray()).toEqual([1, 2]);
     expect(run(tensor([7, 8])).toArray()).toEqual([5, 6]);
+  });
+});
+
+describe('separateBiases', () => {
+  const model = (x: Tensor, w: Tensor, b: Tensor): Tensor => maxPool2d(conv2d(x, w, { bias: b, padding: 1 }).relu(), 2);
+  const byHand = (x: Tensor, w: Tensor, b: Tensor): Tensor =>
+    maxPool2d(
+      conv2d(x, w, { padding: 1 })
+        .add(b.reshape([-1, 1, 1]))
+        .relu(),
+      2,
+    );
+  const shapes = [[2, 3, 6, 6], [4, 3, 3, 3], [4]];
+
+  test('makes an addition of a bias, as users would write it', () => {
+    const names = namesAfter(separateBiases, graphOf(model, ...shapes));
+    expect(names).toEqual(graphOf(byHand, ...shapes).nodes.map(nameOf));
+  });
+
+  test('so that both ways are one step with the pooling behind', () => {
+    for (const fn of [model, byHand]) {
+      const run = compile(fn);
+      const xs = shapes.map((shape, i) => normals(i, ...shape)) as [Tensor, Tensor, Tensor];
+      expectClose(run(...xs), fn(...xs), 1e-5);
+      expect(run.report()[0]!.steps.map(({ operations }) => operations[0])).toEqual(['conv', 'relu']);
+    }
+  });
+
+  test('reads a bias that does not lie densely', () => {
+    const b = normals(3, 4, 2).select(1, 1);
+    const [x, w] = [normals(1, ...shapes[0]!), normals(2, ...shapes[1]!)];
+    expectClose(compile((y: Tensor) => model(y, w, b))(x), model(x, w, b), 1e-5);
   });
 });
 

@@ -27,9 +27,10 @@ interface Filters {
   readonly strides: { g: number; m: number; r: number; taps: readonly [number, number, number] };
 }
 
-export function conv(x: Strided, w: Strided, geometry: ConvGeometry, shape: readonly number[], y: FloatArray): void {
+// biome-ignore format: fits
+export function conv(x: Strided, w: Strided, geometry: ConvGeometry, shape: readonly number[], y: FloatArray, bias?: Strided): void {
   const reach = reaches(shape.slice(2), x.shape.slice(2), w.shape.slice(2), geometry, false);
-  correlate(x, w, filters(w.shape, w.strides, geometry.groups), reach, y);
+  correlate(x, w, filters(w.shape, w.strides, geometry.groups), reach, y, bias);
 }
 
 // biome-ignore format: fits
@@ -80,11 +81,13 @@ function exchanged(bank: Filters): Filters {
   return { ...bank, outputs: bank.inputs, inputs: bank.outputs, strides: { g, m: r, r: m, taps } };
 }
 
-function correlate(x: Strided, w: Strided, bank: Filters, reach: readonly [Reach, Reach, Reach], y: FloatArray): void {
+// biome-ignore format: fits
+function correlate(x: Strided, w: Strided, bank: Filters, reach: readonly [Reach, Reach, Reach], y: FloatArray, bias?: Strided): void {
   const [depth, height, width] = [reach[0].size, reach[1].size, reach[2].size];
   const packed = new Float64Array(packedSize(bank));
   const acc = new Float64Array(TILE * width);
   const channels = bank.groups * bank.outputs;
+  const starts = [0, 0, 0, 0];
   for (let group = 0; group < bank.groups; group++) {
     for (let m = 0; m < bank.outputs; m += TILE) {
       const tile = tileAt(bank, m);
@@ -93,8 +96,9 @@ function correlate(x: Strided, w: Strided, bank: Filters, reach: readonly [Reach
         packed[to] = w.data[w.offset + from]!;
       });
       const used = Math.min(TILE, bank.outputs - m);
+      for (let k = 0; k < used; k++) starts[k] = bias ? bias.data[bias.offset + (group * bank.outputs + m + k) * bias.strides[0]!]! : 0;
       eachRow(x, bank, reach, group, tile, (n, d, h, terms) => {
-        acc.fill(0);
+        for (let k = 0; k < TILE; k++) acc.fill(starts[k]!, k * width, (k + 1) * width);
         addTerms(tile, acc, width, terms, parts, x.data, packed);
         for (let k = 0; k < used; k++) {
           const channel = n * channels + group * bank.outputs + m + k;

@@ -22,12 +22,12 @@ interface Ready {
   readonly stages: readonly ReadyStage[];
 }
 
-function ready(cache: KernelCache, plan: ConvPlan, exchanged: boolean): Ready {
-  const stages = plan.stages.map((stage) => ({
-    stage,
-    run: cache.get(tapKey(stage.kernel), () => tapFunctions(stage.kernel)).run as KernelFunction,
-    table: tapTable(stage.kernel),
-  }));
+function ready(cache: KernelCache, plan: ConvPlan, exchanged: boolean, bias = false): Ready {
+  const stages = plan.stages.map((stage) => {
+    const kernel = bias ? { ...stage.kernel, epilogue: { bias } } : stage.kernel;
+    const run = cache.get(tapKey(kernel), () => tapFunctions(kernel)).run as KernelFunction;
+    return { stage, run, table: tapTable(kernel) };
+  });
   return { plan, exchanged, stages };
 }
 
@@ -39,6 +39,7 @@ interface Buffers {
   readonly rows: number;
   readonly result: number;
   readonly table: number;
+  readonly bias: number;
 }
 
 function runStage(
@@ -56,7 +57,8 @@ function runStage(
   const groupSize = plan.outputs * plan.outputSize;
   // A stage whose rows are the dense result writes it in place.
   const rows = stage.dense ? at.result + 4 * group * groupSize : at.rows;
-  run(x, at.weights + 4 * group * wGroup, rows, 0, 0, at.table, segments, 4 * xSegment, 4 * ySegment);
+  const bias = at.bias + 4 * group * plan.outputs;
+  run(x, at.weights + 4 * group * wGroup, rows, bias, 0, at.table, segments, 4 * xSegment, 4 * ySegment);
   if (stage.dense) return;
   for (let i = 0; i < images; i++) {
     const result = at.result + 4 * (i * groups + group) * groupSize;
@@ -90,7 +92,15 @@ function placeWeights(cache: KernelCache, k: LayoutKernels, r: Ready, at: Buffer
 }
 
 /** Runs a forward convolution or an input gradient; false if it must run on the reference kernels. */
-function execute(cache: KernelCache, r: Ready, x: Strided, w: Strided, groups: number, y: FloatArray): boolean {
+function execute(
+  cache: KernelCache,
+  r: Ready,
+  x: Strided,
+  w: Strided,
+  groups: number,
+  y: FloatArray,
+  bias?: Strided,
+): boolean {
   const { plan } = r;
   const { memory } = cache;
   const [inputs, outputs] = [groups * plan.inputs, groups * plan.outputs];
@@ -102,11 +112,12 @@ function execute(cache: KernelCache, r: Ready, x: Strided, w: Strided, groups: n
     rows: plan.rows,
     result: plan.images * outputs * plan.outputSize,
     table: Math.max(0, ...r.stages.map((s) => s.table.length)),
+    bias: bias ? outputs : 0,
   };
   if (
     !memory.begin(
       Object.values(counts).reduce((a, b) => a + b, 0),
-      7,
+      8,
     )
   )
     return false;
@@ -118,9 +129,11 @@ function execute(cache: KernelCache, r: Ready, x: Strided, w: Strided, groups: n
     rows: memory.allocate(counts.rows),
     result: memory.allocate(counts.result),
     table: memory.allocate(counts.table),
+    bias: memory.allocate(counts.bias),
   };
   const k = layoutKernels(cache);
   placeWeights(cache, k, r, at, w, groups);
+  if (bias) writeStrided(memory, at.bias, bias);
   // Padding is zeros here, and zero times an infinite weight would be NaN where the definition has no term.
   if (!plan.source.dense && k.finite(at.weights, counts.weights) === 0) return false;
   if (!plan.source.dense) memory.zero(at.source, counts.source);
@@ -145,11 +158,13 @@ export function conv(
   geometry: ConvGeometry,
   shape: readonly number[],
   y: FloatArray,
+  bias?: Strided,
 ): boolean {
   const sizes = sizesOf(x.shape, w.shape, shape, geometry);
   const fma = isFused();
-  const r = cache.plan(keyOf('conv', sizes, fma), () => ready(cache, planForward(sizes, fma), false));
-  return execute(cache, r, x, w, geometry.groups, y);
+  const key = keyOf(bias ? 'conv with bias' : 'conv', sizes, fma);
+  const r = cache.plan(key, () => ready(cache, planForward(sizes, fma), false, bias !== undefined));
+  return execute(cache, r, x, w, geometry.groups, y, bias);
 }
 
 export function convInputGrad(

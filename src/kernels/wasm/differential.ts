@@ -93,9 +93,9 @@ function comparing(tested: Kernels, reference: Kernels): Kernels {
       sums('matmul', a.shape.at(-1) as number, y, [a, b], (k, out, [p, q]) =>
         k.matmul(p as Strided, q as Strided, out),
       ),
-    conv: (x, w, geometry, shape, y) =>
-      sums('conv', product(w.shape.slice(1)), y, [x, w], (k, out, [p, q]) =>
-        k.conv(p as Strided, q as Strided, geometry, shape, out),
+    conv: (x, w, geometry, shape, y, bias) =>
+      sums('conv', product(w.shape.slice(1)) + 1, y, bias ? [x, w, bias] : [x, w], (k, out, [p, q, b]) =>
+        k.conv(p as Strided, q as Strided, geometry, shape, out, b),
       ),
     convInputGrad: (g, w, geometry, shape, y) =>
       sums('convInputGrad', product(w.shape), y, [g, w], (k, out, [p, q]) =>

@@ -74,10 +74,10 @@ export function convolutions(options: WasmOptions = {}): Pick<Kernels, 'conv' | 
   const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_PRODUCTS];
   const worth = (work: number): boolean => work > 0 && work >= least;
   return {
-    conv(x, w, geometry, shape, y) {
-      const run = (): boolean => convolution.conv(kernelCache(), x, w, geometry, shape, y);
+    conv(x, w, geometry, shape, y, bias) {
+      const run = (): boolean => convolution.conv(kernelCache(), x, w, geometry, shape, y, bias);
       if (!done('conv', worth(convProducts(shape, w.shape)), [x.data, w.data, y], run))
-        jsConv.conv(x, w, geometry, shape, y);
+        jsConv.conv(x, w, geometry, shape, y, bias);
     },
     convInputGrad(g, w, geometry, shape, y) {
       const run = (): boolean => convolution.convInputGrad(kernelCache(), g, w, geometry, shape, y);

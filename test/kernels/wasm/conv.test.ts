@@ -49,6 +49,7 @@ function configuration(random: Random, rank: number): Config {
 function agree(random: Random, { x, w, y, geometry }: Config, awkward: number): void {
   const [xs, ws, gs] = [operand(random, x, awkward), operand(random, w, awkward), operand(random, y, awkward)];
   tested.conv(xs, ws, geometry, y, zeros(y));
+  tested.conv(xs, ws, geometry, y, zeros(y), operand(random, [y[1]!], awkward));
   tested.convInputGrad(gs, ws, geometry, x, zeros(x));
   tested.convWeightGrad(xs, gs, geometry, w, zeros(w));
 }

@@ -1,0 +1,27 @@
+/**
+ * A convolution with a bias as a convolution and an addition, which are fused again with what stands around them: the form
+ * in which other passes know a bias, whether it came as an option or by an `add` of the user's.
+ *
+ *   conv(x, w, b)  →  add(conv(x, w), b repeated over all axes but the channels)
+ */
+
+import { addOp } from '../../ops/elementwise.ts';
+import { type Graph, type GraphNode, nameOf, type Value, type View, valuesOf } from '../graph.ts';
+
+/** The graph with biases of convolutions as operations of their own. */
+export function separateBiases(graph: Graph): Graph {
+  let next = Math.max(-1, ...valuesOf(graph).map((value) => value.id)) + 1;
+  const separate = (node: GraphNode): GraphNode[] => {
+    const [x, w, bias] = node.reads;
+    if (nameOf(node) !== 'conv' || bias === undefined) return [node];
+    const { target } = node;
+    const value: Value = { ...target.value, id: next++ };
+    const sums: View = { ...target, value };
+    const strides = target.shape.map((_, axis) => (axis === 1 ? bias.strides[0]! : 0));
+    return [
+      { ...node, reads: [x!, w!], target: sums },
+      { op: addOp, attrs: undefined, reads: [sums, { ...bias, shape: target.shape, strides }], target },
+    ];
+  };
+  return { ...graph, nodes: graph.nodes.flatMap(separate) };
+}
