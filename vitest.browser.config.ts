@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { playwright } from '@vitest/browser-playwright';
-import { defineConfig } from 'vitest/config';
+import type { Plugin } from 'vite';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import type { BrowserConfigOptions } from 'vitest/node';
 import { chromiumArgs, chromiumPath } from './test/package/chromium.ts';
 import { alias } from './vitest.alias.ts';
 
@@ -24,21 +26,40 @@ const suites = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .map((name) => join('test', name))
   .filter((path) => !needsNode(path) && !reloading.includes(path));
 
-export default defineConfig({
+/** Those whose code differs where memory cannot be shared. */
+const withoutIsolation = suites.filter((path) => /^test.(browser|kernels|compile|threads|conformance)\b/.test(path));
+
+/** Answers with the headers by which a page is cross-origin isolated, so that it may share memory with threads. */
+const isolation: Plugin = {
+  name: 'cross-origin isolation',
+  // Before the pages of the tests are answered.
+  enforce: 'pre',
+  configureServer({ middlewares }) {
+    middlewares.use((_, response, next) => {
+      response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
+      response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+      next();
+    });
+  },
+};
+
+const browser = (): BrowserConfigOptions => ({
+  enabled: true,
+  headless: true,
+  screenshotFailures: false,
+  provider: playwright({
+    launchOptions: { args: chromiumArgs, ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }) },
+  }),
+  instances: [{ browser: 'chromium' }],
+});
+
+const project = (name: string, include: string[], plugins: Plugin[]): TestProjectInlineConfiguration => ({
+  plugins,
   resolve: { alias },
   optimizeDeps: { include: ['fast-check'] },
-  test: {
-    name: 'browser',
-    include: suites,
-    testTimeout: 60_000,
-    browser: {
-      enabled: true,
-      headless: true,
-      screenshotFailures: false,
-      provider: playwright({
-        launchOptions: { args: chromiumArgs, ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }) },
-      }),
-      instances: [{ browser: 'chromium' }],
-    },
-  },
+  test: { name, include, testTimeout: 60_000, env: { ISOLATED: String(plugins.length > 0) }, browser: browser() },
+});
+
+export default defineConfig({
+  test: { projects: [project('isolated page', suites, [isolation]), project('page', withoutIsolation, [])] },
 });

@@ -32,8 +32,8 @@ function recent<T>(map: Map<number, T>, key: number, limit: number, make: () => 
   return value;
 }
 
-/** Works until the thread is terminated. */
-export function work({ memory, control, thread, threads }: Start): never {
+/** Works until the thread is terminated; says so before it begins. */
+export function work({ memory, control, thread, threads }: Start, announce: () => void): never {
   const words = new Int32Array(memory.buffer, control, CONTROL.message / 4);
   const read = (at: number): number => Atomics.load(words, at / 4);
   const programs = new Map<number, Loaded>();
@@ -104,6 +104,7 @@ export function work({ memory, control, thread, threads }: Start): never {
 
   Atomics.add(words, CONTROL.ready / 4, 1);
   Atomics.notify(words, CONTROL.ready / 4);
+  announce();
   for (let last = 0; ; ) {
     const command = next(last);
     if (command === last) continue;
@@ -127,9 +128,6 @@ interface Realm {
 export function begin(): void {
   const realm = globalThis as Realm;
   const data = realm.process?.getBuiltinModule?.('worker_threads').workerData;
-  if (data) work(data);
-  realm.addEventListener?.('message', ({ data }) => {
-    realm.postMessage?.('ready');
-    work(data);
-  });
+  if (data) work(data, () => {});
+  realm.addEventListener?.('message', ({ data }) => work(data, () => realm.postMessage?.('ready')));
 }
