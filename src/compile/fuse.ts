@@ -13,6 +13,7 @@ import { mergeLoops } from './passes/merge-loops.ts';
 import { recompute } from './passes/recompute.ts';
 import { schedule } from './passes/schedule.ts';
 import type { Patterns } from './patterns.ts';
+import { isGradientOf } from './softmax.ts';
 
 /** What has been read from and written to a value so far. */
 interface Access {
@@ -67,7 +68,9 @@ class Fuser {
 
   /** The convolution or pooling whose result `node` goes on with. */
   #findConv(node: GraphNode, waits: ReadonlySet<Group>): Group | null {
-    const group = [...waits].find((other) => this.#patterns.continues(node, other));
+    const group =
+      [...waits].find((other) => this.#patterns.continues(node, other)) ??
+      this.groups.find((other) => isGradientOf(node, other));
     if (group === undefined || [...waits].some((other) => other !== group && dependsOn(other, group))) return null;
     return group;
   }

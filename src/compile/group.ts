@@ -6,9 +6,9 @@ import type { GraphNode } from './graph.ts';
 export interface Group {
   /**
    * One loop; a convolution, perhaps with bias and max pooling behind it; a max pooling; a matrix product, perhaps with
-   * bias and ReLU behind it; or one operation alone.
+   * bias and ReLU behind it; softmax or a cross entropy, perhaps with its gradient; or one operation alone.
    */
-  readonly kind: 'loop' | 'conv' | 'pool' | 'matmul' | 'single';
+  readonly kind: 'loop' | 'conv' | 'pool' | 'matmul' | 'softmax' | 'single';
   readonly nodes: GraphNode[];
   /** The groups that must have run before. */
   readonly after: Set<Group>;

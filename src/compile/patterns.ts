@@ -13,6 +13,7 @@ import { type Graph, type GraphNode, isWhole, nameOf, resultsOf, type Value, typ
 import type { Group } from './group.ts';
 import { uniformValue } from './passes/simplify.ts';
 import { continuesProduct, hasProductKernel } from './products.ts';
+import { hasLineKernel } from './softmax.ts';
 
 /** The attributes of a convolution's operations. */
 export interface ConvAttrs {
@@ -50,6 +51,7 @@ export class Patterns {
   kindOf(node: GraphNode): Group['kind'] {
     if (!this.#canFuse || node.target.value.dtype !== 'float32') return 'single';
     if (hasProductKernel(node)) return 'matmul';
+    if (hasLineKernel(node)) return 'softmax';
     const name = nameOf(node);
     const isDenseRead = node.reads.every(isDense);
     if (name === 'conv' || gradientNames.includes(name))

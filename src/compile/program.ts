@@ -44,6 +44,7 @@ import { type LoopPlan, planLoop } from './steps/loop-plan.ts';
 import { matmulStep } from './steps/matmul.ts';
 import { poolStep, unpoolStep } from './steps/pool.ts';
 import { singleStep } from './steps/single.ts';
+import { softmaxStep } from './steps/softmax.ts';
 import type { Step, StepContext, ThreadRegion } from './steps/step.ts';
 
 /** The passes in order; each gives an equivalent graph. */
@@ -153,6 +154,7 @@ export class Program implements StepContext {
     if (loop !== undefined) return loopStep(loop, group, this);
     if (group.kind === 'pool') return poolStep(group, this);
     if (group.kind === 'matmul') return matmulStep(group, this);
+    if (group.kind === 'softmax') return softmaxStep(group, this);
     if (group.kind === 'conv') {
       const spread = patterns.spreadBehind(node);
       const pool = spread && patterns.isAbsorbed(spread) ? patterns.poolingOf(spread) : null;

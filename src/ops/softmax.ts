@@ -81,6 +81,8 @@ const crossEntropyGradOp: ComputeOp<CrossEntropyAttrs> = {
   name: 'crossEntropyGrad',
   infer: ([x]) => x!,
   compute([x, labels, g], { axis, ignoreIndex }, _, y) {
+    // In a program it may stand alone, without the loss that nobody reads.
+    checkClasses(labels!, { operation: 'crossEntropy', classes: x!.shape[axis]!, ignoreIndex });
     softmaxKernels().crossEntropyGrad(x!, labels!, g!, axis, ignoreIndex, y);
   },
   vjp: [

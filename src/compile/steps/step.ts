@@ -6,12 +6,14 @@ import type { Task } from '../../kernels/wasm/conductor.ts';
 import type { Value, View } from '../graph.ts';
 import type { Kernel, Region } from '../memory.ts';
 
-/** One thing to do in each run: first its tasks, in WebAssembly, then what it does in TypeScript. */
+/** One thing to do in each run: its tasks, in WebAssembly, then what it does in TypeScript. */
 export interface Step {
   /** What it does, for people. */
   readonly name: string;
   /** Whether it is one operation by the kernel of eager execution. */
   readonly isEager?: boolean;
+  /** Looks at the arguments and at state before anything is run, and throws if they will not do. */
+  prepare?(): void;
   readonly tasks: readonly Task[];
   finish?(): void;
 }
@@ -40,4 +42,6 @@ export interface StepContext {
   perThread(floats: number): ThreadRegion;
   /** Whether a value is read by other steps, or after the call. */
   isNeeded(value: Value): boolean;
+  /** Whether a value is the same from the beginning of a call to its end. */
+  isFixed(value: Value): boolean;
 }
