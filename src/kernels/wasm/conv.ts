@@ -6,6 +6,8 @@ import { type ConvPlan, isScattered, planForward, planInputGrad, type Stage } fr
 import { type LayoutKernels, layoutKernels } from './layout.ts';
 import { tapFunctions, tapKey, tapTable } from './taps.ts';
 import { narrowFirst, writeStrided } from './transfer.ts';
+import { readyLinear, runLinear } from './winograd/eager.ts';
+import { planTiles, planTilesInputGrad } from './winograd/plan.ts';
 
 const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
@@ -162,8 +164,14 @@ export function conv(
 ): boolean {
   const sizes = sizesOf(x.shape, w.shape, shape, geometry);
   const fma = isFused();
-  const key = keyOf(bias ? 'conv with bias' : 'conv', sizes, fma);
-  const r = cache.plan(key, () => ready(cache, planForward(sizes, fma), false, bias !== undefined));
+  const kind = bias ? 'conv with bias' : 'conv';
+  const tiles = cache.plan(keyOf(`${kind} by tiles`, sizes, fma), () => {
+    const plan = planTiles(sizes, bias !== undefined, fma);
+    return plan && readyLinear(cache, plan, sizes.images);
+  });
+  // Beyond finite numbers, tiles would spread what is not a number to places that do not depend on it.
+  if (tiles !== null && runLinear(cache, tiles, x, w, bias ?? null, geometry.groups, y)) return true;
+  const r = cache.plan(keyOf(kind, sizes, fma), () => ready(cache, planForward(sizes, fma), false, bias !== undefined));
   return execute(cache, r, x, w, geometry.groups, y, bias);
 }
 
@@ -177,6 +185,11 @@ export function convInputGrad(
 ): boolean {
   const sizes = sizesOf(shape, w.shape, g.shape, geometry);
   const fma = isFused();
+  const tiles = cache.plan(keyOf('convInputGradTiles', sizes, fma), () => {
+    const plan = planTilesInputGrad(sizes, fma);
+    return plan && readyLinear(cache, plan, sizes.images);
+  });
+  if (tiles !== null && runLinear(cache, tiles, g, w, null, geometry.groups, y)) return true;
   const r = cache.plan(keyOf('convInputGrad', sizes, fma), () => {
     const exchanged = isScattered(sizes);
     return ready(cache, planInputGrad(sizes, fma, exchanged), exchanged);

@@ -6,6 +6,8 @@ import { planWeightGrad, type WeightPlan, weightParts } from './convPlan.ts';
 import { dotFunctions, dotKey, dotTable } from './dots.ts';
 import { layoutKernels } from './layout.ts';
 import { narrowFirst, writeStrided } from './transfer.ts';
+import { readyGradient, runGradient } from './winograd/eager.ts';
+import { planTilesWeightGrad } from './winograd/plan.ts';
 
 interface ReadyWeight {
   readonly plan: WeightPlan;
@@ -23,6 +25,11 @@ export function convWeightGrad(
 ): boolean {
   const sizes = sizesOf(x.shape, shape, g.shape, geometry);
   const fma = isFused();
+  const tiles = cache.plan(keyOf('convWeightGradTiles', sizes, fma), () => {
+    const plan = planTilesWeightGrad(sizes, fma);
+    return plan && readyGradient(cache, plan, sizes.images);
+  });
+  if (tiles !== null && runGradient(cache, tiles, x, g, geometry.groups, y)) return true;
   const r: ReadyWeight = cache.plan(keyOf('convWeightGrad', sizes, fma), () => {
     const plan = planWeightGrad(sizes, fma);
     const run = cache.get(dotKey(plan.kernel), () => dotFunctions(plan.kernel)).run as KernelFunction;

@@ -6,7 +6,8 @@
  */
 import { TypedgradError } from '../../errors.ts';
 import { unary } from '../js/elementwise.ts';
-import type { FloatArray, Kernels, Strided } from '../types.ts';
+import type { ConvGeometry, FloatArray, Kernels, Strided } from '../types.ts';
+import { filterSums, tileSums } from './winograd/bound.ts';
 
 const EPSILON = 2 ** -23;
 /** Below this, float32 rounds to denormals and relative bounds do not hold. */
@@ -19,6 +20,12 @@ function absolute(x: Strided): Strided {
   unary('abs', x, data);
   const strides = x.shape.map((_, i) => product(x.shape.slice(i + 1)));
   return { data, offset: 0, shape: x.shape, strides };
+}
+
+/** A bound by other magnitudes than the operation's own on absolute values. */
+interface Tiled {
+  readonly terms: number;
+  magnitudes(inputs: readonly Strided[]): FloatArray;
 }
 
 /** Throws at the first element of `actual` that is further from `expected` than `allowed(i)`. */
@@ -56,15 +63,36 @@ function comparing(tested: Kernels, reference: Kernels): Kernels {
     y: FloatArray,
     inputs: readonly Strided[],
     run: (kernels: Kernels, y: FloatArray, inputs: readonly Strided[]) => void,
+    tiled?: Tiled | null,
   ): void => {
     const expected = fresh(y);
     const bound = fresh(y);
     run(tested, y, inputs);
     run(reference, expected, inputs);
-    run(reference, bound, inputs.map(absolute));
+    const magnitudes = inputs.map(absolute);
+    run(reference, bound, magnitudes);
+    const more = tiled?.magnitudes(magnitudes);
     // An infinite bound (magnitudes that overflow) allows anything: partial sums may overflow in one order of terms only.
-    const most = (i: number): number => (terms + 4) * EPSILON * (bound[i] as number) + terms * TINY;
+    const most = (i: number): number =>
+      (terms + 4) * EPSILON * (bound[i] as number) +
+      terms * TINY +
+      (more === undefined ? 0 : 4 * ((tiled as Tiled).terms + 11) * EPSILON * (more[i] as number));
     compare(name, y, expected, most);
+  };
+  /** What convolutions by tiles may be off by in addition (winograd/bound.ts). */
+  const byTiles = (
+    filter: readonly number[],
+    { stride, dilation }: ConvGeometry,
+    terms: number,
+    magnitudes: Tiled['magnitudes'],
+  ): Tiled | null => {
+    const isTiled = filter.length > 3 && filter.slice(-2).join() === '3,3' && stride.every((s) => s === 1);
+    return isTiled && dilation.slice(-2).every((d) => d === 1) ? { terms, magnitudes } : null;
+  };
+  const filled = (y: FloatArray, run: (out: FloatArray) => void): FloatArray => {
+    const out = fresh(y);
+    run(out);
+    return out;
   };
   return {
     unary: (name, x, y) => relative(name, y, (k, out) => k.unary(name, x, out)),
@@ -94,16 +122,37 @@ function comparing(tested: Kernels, reference: Kernels): Kernels {
         k.matmul(p as Strided, q as Strided, out),
       ),
     conv: (x, w, geometry, shape, y, bias) =>
-      sums('conv', product(w.shape.slice(1)) + 1, y, bias ? [x, w, bias] : [x, w], (k, out, [p, q, b]) =>
-        k.conv(p as Strided, q as Strided, geometry, shape, out, b),
+      sums(
+        'conv',
+        product(w.shape.slice(1)) + 1,
+        y,
+        bias ? [x, w, bias] : [x, w],
+        (k, out, [p, q, b]) => k.conv(p as Strided, q as Strided, geometry, shape, out, b),
+        byTiles(w.shape, geometry, product(w.shape.slice(1)) / 9, ([p, q, b]) =>
+          filled(y, (out) => reference.conv(p as Strided, filterSums(q as Strided), geometry, shape, out, b)),
+        ),
       ),
     convInputGrad: (g, w, geometry, shape, y) =>
-      sums('convInputGrad', product(w.shape), y, [g, w], (k, out, [p, q]) =>
-        k.convInputGrad(p as Strided, q as Strided, geometry, shape, out),
+      sums(
+        'convInputGrad',
+        product(w.shape),
+        y,
+        [g, w],
+        (k, out, [p, q]) => k.convInputGrad(p as Strided, q as Strided, geometry, shape, out),
+        byTiles(w.shape, geometry, product(w.shape) / 9, ([p, q]) =>
+          filled(y, (out) => reference.convInputGrad(p as Strided, filterSums(q as Strided), geometry, shape, out)),
+        ),
       ),
     convWeightGrad: (x, g, geometry, shape, y) =>
-      sums('convWeightGrad', product(g.shape), y, [x, g], (k, out, [p, q]) =>
-        k.convWeightGrad(p as Strided, q as Strided, geometry, shape, out),
+      sums(
+        'convWeightGrad',
+        product(g.shape),
+        y,
+        [x, g],
+        (k, out, [p, q]) => k.convWeightGrad(p as Strided, q as Strided, geometry, shape, out),
+        byTiles(shape, geometry, product(g.shape), ([p, q]) =>
+          tileSums(reference, p as Strided, q as Strided, geometry, shape),
+        ),
       ),
     maxPool: (x, geometry, shape, y) => relative('maxPool', y, (k, out) => k.maxPool(x, geometry, shape, out), 0),
     maxPoolSpread: (g, x, geometry, shape, y) =>

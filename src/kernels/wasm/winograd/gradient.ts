@@ -21,7 +21,7 @@ import {
   tileColumns,
 } from './geometry.ts';
 import { type Products, productFunctions } from './products.ts';
-import { zeroFloats, type Transform, transformFunction } from './transforms.ts';
+import { type Transform, transformFunction, zeroFloats } from './transforms.ts';
 
 type I = Local<'i32'>;
 

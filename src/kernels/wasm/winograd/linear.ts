@@ -23,7 +23,7 @@ import {
   tileColumns,
 } from './geometry.ts';
 import { type Output, outputFunction } from './output.ts';
-import { zeroFloats, type Transform, transformFunction } from './transforms.ts';
+import { type Transform, transformFunction, zeroFloats } from './transforms.ts';
 import { filterPosition, innerPitch, outerPitch } from './weights.ts';
 
 type I = Local<'i32'>;
@@ -31,6 +31,8 @@ type I = Local<'i32'>;
 export interface LinearKernel {
   readonly sizes: TiledSizes;
   readonly chunk: Chunk;
+  /** Outputs of one call, of those that `sizes` counts. */
+  readonly outputs: number;
   readonly bias: boolean;
   readonly fma: boolean;
 }
@@ -48,13 +50,13 @@ interface Parts {
 /** Floats that a row's last tile may read beyond its end. */
 const SLACK = 64;
 
-function partsOf({ sizes, chunk, fma }: LinearKernel): Parts {
+function partsOf({ sizes, chunk, outputs, fma }: LinearKernel): Parts {
   const channel = flatPitch(sizes, chunk);
   const position = oddLines(sizes.channels * channel + 4);
   const length = flatLength(sizes, chunk);
   const filters = { outer: sizes.outputs, inner: sizes.channels, taps: sizes.taps, adjoint: false };
-  const yOutput = writtenLength(length, sizes.outputs, fma);
-  const most = Math.max(...splitOutputs(sizes.outputs, fma));
+  const yOutput = writtenLength(length, outputs, fma);
+  const most = Math.max(...splitOutputs(outputs, fma));
   const transform: Transform = {
     kind: 'x',
     channels: sizes.channels,
@@ -81,7 +83,7 @@ function partsOf({ sizes, chunk, fma }: LinearKernel): Parts {
         w: t * innerPitch(filters),
       })),
       wChannel: 1,
-      outputs: sizes.outputs,
+      outputs,
       wOutput: outerPitch(filters),
       yOutput,
       length,
@@ -118,7 +120,7 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
   const v = run.let(op('i32.add', scratch, i32(4 * parts.zeros)), 'v');
   const m = run.let(op('i32.add', v, i32(4 * parts.transformed)), 'm');
   run.call(input, x, v, scratch, images, plane, row);
-  const blocks = splitOutputs(sizes.outputs, fma);
+  const blocks = splitOutputs(k.outputs, fma);
   const uPosition = filterPosition({ outer: sizes.outputs, inner: sizes.channels, taps: sizes.taps, adjoint: false });
   const ySize = product(sizes.y);
   for (const q of new Set(blocks)) {
@@ -155,6 +157,6 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
   return [...made, run];
 }
 
-export function linearKey({ sizes, chunk, bias, fma }: LinearKernel): string {
-  return `winograd ${sizesKey(sizes, chunk)} ${bias ? 'b' : ''}${fma ? 'f' : ''}`;
+export function linearKey({ sizes, chunk, outputs, bias, fma }: LinearKernel): string {
+  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${fma ? 'f' : ''}`;
 }

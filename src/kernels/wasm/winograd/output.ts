@@ -31,7 +31,15 @@ export interface Output {
 }
 
 /** Stores `width` floats of eight, and lets what is not finite stay in `check`. */
-function storeRow(f: FunctionBuilder, o: Output, at: I, floats: number, eight: [V, V], width: number, check: Local<'v128'>): void {
+function storeRow(
+  f: FunctionBuilder,
+  o: Output,
+  at: I,
+  floats: number,
+  eight: [V, V],
+  width: number,
+  check: Local<'v128'>,
+): void {
   const put = (value: V, to: number): void => {
     const kept = f.let(value, 'y');
     f.store('v128.store', at, kept, 4 * to);
@@ -83,7 +91,15 @@ function emitGroup(f: FunctionBuilder, o: Output, at: Place, bias: V, check: Loc
 }
 
 /** One row of tiles. */
-function emitRow(f: FunctionBuilder, o: Output, m: I, y: I, bias: V, check: Local<'v128'>, bottom: Place['bottom']): void {
+function emitRow(
+  f: FunctionBuilder,
+  o: Output,
+  m: I,
+  y: I,
+  bias: V,
+  check: Local<'v128'>,
+  bottom: Place['bottom'],
+): void {
   const width = o.target.size[2];
   // All but the last group have whole tiles; the last one overlaps the one before, or is alone.
   const groups = Math.ceil(o.columns / 4) - 1;

@@ -10,7 +10,18 @@
  * row are handled at once, one per lane. Rows beyond the border are read from a row of zeros, columns beyond it are lanes
  * of a vector of zeros.
  */
-import { type Expr, FunctionBuilder, f32x4, i32, type Local, loadLane, op, plus, select, shuffle } from '../assembler.ts';
+import {
+  type Expr,
+  FunctionBuilder,
+  f32x4,
+  i32,
+  type Local,
+  loadLane,
+  op,
+  plus,
+  select,
+  shuffle,
+} from '../assembler.ts';
 import { vectorAt } from '../tile.ts';
 import type { Planes } from './geometry.ts';
 
@@ -109,8 +120,7 @@ function emitGroup(
 function emitRow(f: FunctionBuilder, t: Transform, rows: Rows, target: I): void {
   const reach = t.kind === 'x' ? 10 : 8;
   const full = Math.floor(t.columns / 4);
-  const isInside = (g: number): boolean =>
-    8 * g - t.before[2] >= 0 && 8 * g - t.before[2] + reach <= t.source.size[2];
+  const isInside = (g: number): boolean => 8 * g - t.before[2] >= 0 && 8 * g - t.before[2] + reach <= t.source.size[2];
   for (let g = 0; g < full; ) {
     let end = g;
     while (end < full && isInside(end)) end++;

@@ -33,6 +33,8 @@ export const outerPitch = (w: Filters): number => w.taps * innerPitch(w);
 export const filterPosition = (w: Filters): number => oddLines(w.outer * outerPitch(w));
 export const filterFloats = (w: Filters): number => 16 * filterPosition(w);
 
+export const filterKey = (w: Filters): string => `winogradFilters ${Object.values(w).join()}`;
+
 /** 2G times three numbers. */
 function spread(f: FunctionBuilder, w0: V, w1: V, w2: V): Quad {
   const ends = f.let(op('f32x4.add', w0, w2), 'ends');
@@ -51,7 +53,7 @@ function gather(f: FunctionBuilder, at: I, floats: number, step: number, lanes: 
   return f.let(vector, 'w');
 }
 
-/** `filters(w, u)`: all weights of a group. */
+/** `filters(w, u, first, count)`: the weights of some of a group's results. */
 export function filterFunction(w: Filters): FunctionBuilder {
   const f = new FunctionBuilder('filters');
   const [from, to, first, count] = ['w', 'u', 'first', 'count'].map((n) => f.param('i32', n)) as [I, I, I, I];
@@ -111,29 +113,51 @@ function gatherBack(f: FunctionBuilder, s0: V, s1: V, s2: V, s3: V): [V, V, V] {
   ];
 }
 
-/** `back(sums, dw)`: sums [position][items] to weights [items][3][3], `position` floats from position to position. */
-export function filterGradientFunction(items: number, position: number): FunctionBuilder {
+export interface FilterGradient {
+  /** Pairs of output and channel, times taps along the depth. */
+  readonly items: number;
+  /** Floats from position to position of the sums. */
+  readonly position: number;
+  /** Sums of all weights that are added up, and floats from one to the next. */
+  readonly parts: number;
+  readonly distance: number;
+}
+
+export const filterGradientKey = (g: FilterGradient): string => `winogradBack ${Object.values(g).join()}`;
+
+/**
+ * `back(sums, dw, first, count)`: sums [position][items] to weights [items][3][3], for a range of items that begins and
+ * ends with a multiple of four, or with the last item.
+ */
+export function filterGradientFunction(g: FilterGradient): FunctionBuilder {
   const f = new FunctionBuilder('back');
-  const [from, to] = [f.param('i32', 'sums'), f.param('i32', 'dw')];
-  const group = (at: I, target: I, lanes: number): void => {
+  const [from, to, first, count] = ['sums', 'dw', 'first', 'count'].map((n) => f.param('i32', n)) as [I, I, I, I];
+  const sumAt = (floats: number): V => {
+    let sum: V = vectorAt(from, floats);
+    for (let p = 1; p < g.parts; p++) sum = op('f32x4.add', sum, vectorAt(from, floats + p * g.distance));
+    return f.let(sum, 's');
+  };
+  const group = (lanes: number): void => {
     const columns = [0, 1, 2, 3].map((j) => {
-      const s = [0, 1, 2, 3].map((i) => vectorAt(at, (4 * i + j) * position)) as Quad;
-      return gatherBack(f, f.let(s[0], 's'), f.let(s[1], 's'), f.let(s[2], 's'), f.let(s[3], 's'));
+      const [a, b, c, d] = [0, 1, 2, 3].map((i) => sumAt((4 * i + j) * g.position)) as Quad;
+      return gatherBack(f, a, b, c, d);
     });
     for (let kh = 0; kh < 3; kh++) {
       const [a, b, c, d] = columns.map((column) => column[kh]) as Quad;
       gatherBack(f, a, b, c, d).forEach((v, kw) => {
         const value = f.let(op('f32x4.mul', v, f32x4(0.25)), 'dw');
-        for (let l = 0; l < lanes; l++)
-          f.storeLane('v128.store32_lane', l, target, value, 4 * (9 * l + 3 * kh + kw));
+        for (let l = 0; l < lanes; l++) f.storeLane('v128.store32_lane', l, to, value, 4 * (9 * l + 3 * kh + kw));
       });
     }
   };
-  f.repeat(Math.floor(items / 4), () => {
-    group(from, to, 4);
+  f.advance(from, op('i32.shl', first, i32(2)));
+  f.advance(to, op('i32.mul', first, i32(36)));
+  const [i, whole] = [f.let(i32(0), 'i'), f.let(op('i32.and', count, i32(-4)), 'whole')];
+  f.while(i, whole, 4, () => {
+    group(4);
     f.advance(from, 16);
     f.advance(to, 144);
   });
-  if (items % 4 > 0) group(from, to, items % 4);
+  if (g.items % 4 > 0) f.if(op('i32.and', count, i32(3)), () => group(g.items % 4));
   return f;
 }

@@ -1,0 +1,228 @@
+/** Convolutions by tiles, whether or not they would be chosen, against the reference kernels in float64. */
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { jsKernels } from '../../../../src/kernels/js/index.ts';
+import type { ConvGeometry, Strided } from '../../../../src/kernels/types.ts';
+import { kernelCache } from '../../../../src/kernels/wasm/cache.ts';
+import { isFused, sizesOf } from '../../../../src/kernels/wasm/convParts.ts';
+import { forceFeatures } from '../../../../src/kernels/wasm/features.ts';
+import { createWasmKernels } from '../../../../src/kernels/wasm/index.ts';
+import { filterSums, tileSums } from '../../../../src/kernels/wasm/winograd/bound.ts';
+import { readyGradient, readyLinear, runGradient, runLinear } from '../../../../src/kernels/wasm/winograd/eager.ts';
+import type { Chunk } from '../../../../src/kernels/wasm/winograd/geometry.ts';
+import { adjointSizes, gradientPlan, isTiled, linearPlan } from '../../../../src/kernels/wasm/winograd/plan.ts';
+import { operand, Random } from '../random.ts';
+
+const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
+const ROUNDOFF = 2 ** -24;
+const TINY = 2 ** -126;
+
+interface Config {
+  readonly x: number[];
+  readonly w: number[];
+  readonly y: number[];
+  readonly geometry: ConvGeometry;
+}
+
+/** A convolution that tiles can do: two or three axes, any padding, filters 3 × 3 behind any depth. */
+function configuration(random: Random): Config {
+  const rank = random.integer(2, 3);
+  const groups = random.chance(0.25) ? random.integer(2, 3) : 1;
+  const [c, o] = [random.integer(1, 9), random.integer(1, 15)];
+  const images = random.integer(1, 5);
+  const before: number[] = [];
+  const config: Config = {
+    x: [images, c * groups],
+    w: [o * groups, c],
+    y: [images, o * groups],
+    geometry: { stride: Array(rank).fill(1), dilation: Array(rank).fill(1), before, groups },
+  };
+  for (let a = 0; a < rank; a++) {
+    const k = a === rank - 3 ? random.integer(1, 4) : 3;
+    const [b, after] = [random.integer(0, 3), random.integer(0, 3)];
+    const x = Math.max(1, k - b - after) + random.integer(0, a === rank - 1 ? 22 : 8);
+    config.x.push(x);
+    config.w.push(k);
+    config.y.push(x + b + after - k + 1);
+    before.push(b);
+  }
+  return config;
+}
+
+/** Chunks of any size: what is transformed at once must not show in results. */
+function anyChunk(random: Random, chunk: Chunk, depth: number, rows: number, images: number): Chunk {
+  if (random.chance(0.4)) return chunk;
+  const cut = random.integer(0, 2);
+  if (cut === 0) return { images: 1, planes: random.integer(1, depth), rows };
+  if (cut === 1) return { images: 1, planes: random.integer(1, depth), rows: random.integer(1, rows) };
+  return { images: random.integer(1, images + 1), planes: depth, rows };
+}
+
+const wide = (x: Strided): Strided => ({ ...x, data: Float64Array.from(x.data) });
+const magnitudes = (x: Strided): Strided => {
+  const data = new Float64Array(product(x.shape));
+  jsKernels.unary('abs', wide(x), data);
+  return { data, offset: 0, shape: x.shape, strides: x.shape.map((_, i) => product(x.shape.slice(i + 1))) };
+};
+
+function expectWithin(actual: Float32Array, expected: Float64Array, terms: number, bound: ArrayLike<number>): void {
+  for (let i = 0; i < actual.length; i++) {
+    const allowed = 4.001 * (terms + 11) * ROUNDOFF * (bound[i] as number) + 16 * terms * TINY;
+    const off = Math.abs((actual[i] as number) - (expected[i] as number));
+    if (!(off <= allowed)) throw new Error(`element ${i}: ${actual[i]} instead of ${expected[i]}, allowed ${allowed}`);
+  }
+}
+
+/** All three by tiles; returns the results. */
+function agree(random: Random, { x, w, y, geometry }: Config, value?: () => number): Float32Array[] {
+  const cache = kernelCache();
+  const sizes = sizesOf(x, w, y, geometry);
+  expect(isTiled(sizes)).toBe(true);
+  const { groups } = geometry;
+  const [xs, ws, gs] = [operand(random, x), operand(random, w), operand(random, y)] as [Strided, Strided, Strided];
+  if (value !== undefined)
+    for (const { data } of [xs, ws, gs])
+      data.forEach((_, i) => {
+        data[i] = value();
+      });
+  const bias = random.chance(0.5) ? operand(random, [w[0] as number]) : null;
+
+  const forward = linearPlan(sizes, false, bias !== null, isFused());
+  const rows = (n: number): number => Math.ceil(n / 2);
+  const [depth, height] = [sizes.axes[0].y, rows(sizes.axes[1].y)];
+  const kernel = { ...forward.kernel, chunk: anyChunk(random, forward.kernel.chunk, depth, height, sizes.images) };
+  const out = new Float32Array(product(y));
+  expect(runLinear(cache, readyLinear(cache, { ...forward, kernel }, sizes.images), xs, ws, bias, groups, out)).toBe(
+    true,
+  );
+  const expected = new Float64Array(out.length);
+  jsKernels.conv(wide(xs), wide(ws), geometry, y, expected);
+  const bound = new Float64Array(out.length);
+  jsKernels.conv(magnitudes(xs), filterSums(magnitudes(ws)), geometry, y, bound);
+  if (bias !== null) {
+    const plane = product(y.slice(2));
+    expected.forEach((_, i) => {
+      const b = bias.data[
+        bias.offset + (Math.floor(i / plane) % (y[1] as number)) * (bias.strides[0] as number)
+      ] as number;
+      expected[i] = (expected[i] as number) + b;
+      bound[i] = (bound[i] as number) + Math.abs(b);
+    });
+  }
+  expectWithin(out, expected, product(w.slice(1)) / 9, bound);
+
+  const adjoint = adjointSizes(sizes);
+  const back = linearPlan(adjoint, true, false, isFused());
+  const backChunk = anyChunk(random, back.kernel.chunk, adjoint.axes[0].y, rows(adjoint.axes[1].y), sizes.images);
+  const backKernel = { ...back.kernel, chunk: backChunk };
+  const dx = new Float32Array(product(x));
+  expect(
+    runLinear(cache, readyLinear(cache, { ...back, kernel: backKernel }, sizes.images), gs, ws, null, groups, dx),
+  ).toBe(true);
+  const expectedX = new Float64Array(dx.length);
+  jsKernels.convInputGrad(wide(gs), wide(ws), geometry, x, expectedX);
+  const boundX = new Float64Array(dx.length);
+  jsKernels.convInputGrad(magnitudes(gs), filterSums(magnitudes(ws)), geometry, x, boundX);
+  expectWithin(dx, expectedX, product(w) / (w[1] as number) / 9 / groups, boundX);
+
+  const plan = gradientPlan(sizes, isFused());
+  const gradientKernel = { ...plan.kernel, chunk: anyChunk(random, plan.kernel.chunk, depth, height, sizes.images) };
+  const dw = new Float32Array(product(w));
+  const ready = readyGradient(cache, { ...plan, kernel: gradientKernel }, sizes.images);
+  expect(runGradient(cache, ready, xs, gs, groups, dw)).toBe(true);
+  const expectedW = new Float64Array(dw.length);
+  jsKernels.convWeightGrad(wide(xs), wide(gs), geometry, w, expectedW);
+  const boundW = tileSums(jsKernels, magnitudes(xs), magnitudes(gs), geometry, w);
+  const tiles = (y[0] as number) * depth * height * rows(sizes.axes[2].y);
+  expectWithin(dw, expectedW, tiles, boundW);
+  return [out, dx, dw];
+}
+
+describe.each([true, false])('convolutions by tiles, relaxed SIMD %s', (relaxed) => {
+  const withFeatures = (body: () => void): void => {
+    forceFeatures(relaxed ? {} : { relaxed: false });
+    body();
+  };
+  afterEach(() => forceFeatures({}));
+
+  it('are within the stated bound of the exact result', () =>
+    withFeatures(() =>
+      fc.assert(
+        fc.property(fc.integer(), (seed) => {
+          const random = new Random(seed);
+          agree(random, configuration(random));
+        }),
+        { numRuns: 40 },
+      ),
+    ));
+
+  it('are so for denormal numbers and numbers of very different size', () =>
+    withFeatures(() =>
+      fc.assert(
+        fc.property(fc.integer(), (seed) => {
+          const random = new Random(seed);
+          const scale = [1e-42, 1e-39, 1e-20, 1, 1, 1e15];
+          agree(random, configuration(random), () => (2 * random.next() - 1) * random.pick(scale));
+        }),
+        { numRuns: 15 },
+      ),
+    ));
+
+  it('handle every width, and every count of outputs and channels', () =>
+    withFeatures(() => {
+      const random = new Random(11);
+      const geometry = { stride: [1, 1], dilation: [1, 1], before: [1, 1], groups: 1 };
+      for (let n = 1; n <= 21; n++) {
+        agree(random, { x: [2, 3, 5, n], w: [n, 3, 3, 3], y: [2, n, 5, n], geometry });
+        agree(random, { x: [1, n, n, 6], w: [4, n, 3, 3], y: [1, 4, n, 6], geometry });
+      }
+    }));
+});
+
+describe('numbers that are not finite', () => {
+  const x = [2, 16, 14, 14];
+  const w = [16, 16, 3, 3];
+  const y = [2, 16, 14, 14];
+  const geometry = { stride: [1, 1], dilation: [1, 1], before: [1, 1], groups: 1 };
+  const run = (kernels: typeof jsKernels, [xs, ws, gs]: readonly [Strided, Strided, Strided]): Float32Array[] => {
+    const results = [y, x, w].map((shape) => new Float32Array(product(shape))) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ];
+    kernels.conv(xs, ws, geometry, y, results[0]);
+    kernels.convInputGrad(gs, ws, geometry, x, results[1]);
+    kernels.convWeightGrad(xs, gs, geometry, w, results[2]);
+    return results;
+  };
+  const operands = (): [Strided, Strided, Strided] => {
+    const random = new Random(5);
+    return [x, w, y].map((shape) => {
+      const data = Float32Array.from({ length: product(shape) }, () => 2 * random.next() - 1);
+      return { data, offset: 0, shape, strides: shape.map((_, i) => product(shape.slice(i + 1))) };
+    }) as unknown as [Strided, Strided, Strided];
+  };
+
+  it.each([
+    ['x', 0, Number.NaN],
+    ['x', 0, Number.POSITIVE_INFINITY],
+    ['x', 0, 3e38],
+    ['w', 1, Number.NEGATIVE_INFINITY],
+    ['w', 1, 3.4e38],
+    ['g', 2, Number.NaN],
+    ['g', 2, Number.POSITIVE_INFINITY],
+  ])('%s with one of them (operand %i, %f) reaches what depends on it and nothing else', (_, which, value) => {
+    for (const at of [0, 500, 2303]) {
+      const list = operands();
+      list[which]!.data[at] = value;
+      const [actual, expected] = [run(createWasmKernels(), list), run(jsKernels, list)];
+      actual.forEach((result, r) => {
+        const wrong = result.findIndex((a, i) => {
+          const e = expected[r]![i] as number;
+          return Number.isFinite(e) ? !(Math.abs(a - e) <= 1e-3 + 1e-5 * Math.abs(e)) : !Object.is(a, e);
+        });
+        expect(wrong).toBe(-1);
+      });
+    }
+  });
+});

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import type { ConvSizes } from '../../../../src/kernels/wasm/convPlan.ts';
+import { unitsOf } from '../../../../src/kernels/wasm/winograd/geometry.ts';
+import { linearScratch } from '../../../../src/kernels/wasm/winograd/linear.ts';
+import { planTiles, planTilesInputGrad, planTilesWeightGrad } from '../../../../src/kernels/wasm/winograd/plan.ts';
+
+type Axes = ConvSizes['axes'];
+const absent = { x: 1, k: 1, y: 1, stride: 1, dilation: 1, before: 0 };
+const same = (size: number, k = 3): Axes[0] => ({ x: size, k, y: size, stride: 1, dilation: 1, before: (k - 1) / 2 });
+
+function conv2(images: number, channels: number, outputs: number, size: number): ConvSizes {
+  return { images, groups: 1, channels, outputs, axes: [absent, same(size), same(size)] };
+}
+
+const plans = (c: ConvSizes): unknown[] => [
+  planTiles(c, false, true),
+  planTilesInputGrad(c, true),
+  planTilesWeightGrad(c, true),
+];
+
+describe('tiles', () => {
+  it.each([
+    ['the second layer of a small network', conv2(64, 8, 16, 14)],
+    ['the second layer of a network', conv2(64, 32, 64, 14)],
+    ['the layers of a deep network', conv2(8, 64, 64, 56)],
+    ['its last layers, where tiles hang over', conv2(8, 512, 512, 7)],
+    ['volumes', { images: 4, groups: 1, channels: 16, outputs: 32, axes: [same(14), same(14), same(14)] as Axes }],
+  ])('are used for %s', (_, sizes) => {
+    for (const plan of plans(sizes)) expect(plan).not.toBeNull();
+  });
+
+  it.each([
+    ['one channel', conv2(64, 1, 32, 28)],
+    ['a depthwise convolution', { ...conv2(1, 1, 1, 56), groups: 96 }],
+    ['filters of another size', { ...conv2(64, 32, 64, 14), axes: [absent, same(14, 5), same(14, 5)] as Axes }],
+    [
+      'a stride',
+      {
+        ...conv2(8, 64, 64, 14),
+        axes: [absent, { ...same(14), stride: 2, y: 7 }, { ...same(14), stride: 2, y: 7 }] as Axes,
+      },
+    ],
+    [
+      'a dilation',
+      { ...conv2(8, 64, 64, 14), axes: [absent, same(14), { ...same(14), dilation: 2, before: 2 }] as Axes },
+    ],
+    ['rows alone', { ...conv2(64, 32, 64, 14), axes: [absent, absent, same(196)] as Axes }],
+  ])('are not used for %s', (_, sizes) => {
+    expect(plans(sizes)).toEqual([null, null, null]);
+  });
+
+  it('are handled in chunks that lie in the second-level cache, several for several threads', () => {
+    for (const sizes of [conv2(64, 8, 16, 14), conv2(64, 32, 64, 14), conv2(8, 64, 64, 56), conv2(2, 64, 64, 224)]) {
+      const plan = planTiles(sizes, false, true)!;
+      expect(4 * linearScratch(plan.kernel)).toBeLessThan(1 << 20);
+      const units = unitsOf(plan.kernel.sizes, plan.kernel.chunk, sizes.images).length * plan.blocks;
+      expect(units).toBeGreaterThanOrEqual(8);
+    }
+  });
+
+  it('are divided by outputs where there are few images', () => {
+    const plan = planTiles(conv2(8, 512, 512, 7), false, true)!;
+    expect(plan.blocks).toBeGreaterThanOrEqual(4);
+    expect(plan.kernel.outputs * (plan.blocks - 1)).toBeLessThan(512);
+    expect(plan.kernel.outputs * plan.blocks).toBeGreaterThanOrEqual(512);
+  });
+});
