@@ -51,8 +51,14 @@ interface Import {
 
 const roomOf = (path: string): string => path.split('/')[0]!.replace(/\.ts$/, '');
 
-const parse = ({ path, text }: SourceFile): ts.SourceFile =>
-  ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true);
+const parsed = new WeakMap<SourceFile, ts.SourceFile>();
+
+/** The syntax tree of a source, made once. */
+function parse(source: SourceFile): ts.SourceFile {
+  const tree = parsed.get(source) ?? ts.createSourceFile(source.path, source.text, ts.ScriptTarget.ES2022, true);
+  parsed.set(source, tree);
+  return tree;
+}
 
 const lineOf = (file: ts.SourceFile, node: ts.Node): number =>
   file.getLineAndCharacterOfPosition(node.getStart(file)).line + 1;

@@ -35,7 +35,11 @@ describe('the examples of the documentation', { timeout: 120_000 }, () => {
     expect(wrong.map(({ path, line, from }) => `${path}:${line} is not in ${from}`)).toEqual([]);
   });
 
-  it('have no type errors', () => {
-    expect(typeErrors(root, blocks)).toEqual([]);
+  it('have no type errors, which would be found, each at its own line', () => {
+    const code = 'const a = 1;\nconst b: string = a;\nconst c: number = await Promise.resolve(1);\nvoid c;';
+    const wrong: Block = { path: 'page.md', line: 10, code, run: false };
+    expect(typeErrors(root, [...blocks, wrong])).toEqual([
+      "page.md:11: Type 'number' is not assignable to type 'string'.",
+    ]);
   });
 });

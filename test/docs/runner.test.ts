@@ -1,13 +1,9 @@
 /** The checks of documentation examples are themselves checked: a wrong value, a wrong type or a vain comment must fail. */
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type Block, blocksOfMarkdown, blocksOfSource, quotes } from './blocks.ts';
 import { matches } from './compare.ts';
 import { runBlock } from './run.ts';
-import { typeErrors } from './types.ts';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const block = (code: string): Block => ({ path: 'page.md', line: 1, code, run: true });
 
 describe('a block that is right', () => {
@@ -51,13 +47,6 @@ describe('a block that is wrong', () => {
     ['a program that throws', "throw new Error('broken');", 'broken'],
   ])('fails: %s', async (_, code, message) => {
     await expect(runBlock(block(code))).rejects.toThrow(message);
-  });
-
-  it('fails the type check at its own line', () => {
-    const wrong = { ...block('const a = 1;\nconst b: string = a;'), line: 10 };
-    expect(typeErrors(root, [wrong, block('const c: number = await Promise.resolve(1);\nvoid c;')])).toEqual([
-      "page.md:11: Type 'number' is not assignable to type 'string'.",
-    ]);
   });
 });
 

@@ -65,14 +65,15 @@ function* products(setup: Setup): Generator<{ x: number[]; w: number[]; y: numbe
 
 /** Σ over all products of two operands, at the place of the third. */
 function define(setup: Setup, out: 'x' | 'w' | 'y', operands: Partial<Record<'x' | 'w' | 'y', Strided>>): Float64Array {
-  const sums = new Map<string, number>();
+  const sums = new Float64Array(sizeOf(setup[out]));
+  const factors = Object.entries(operands) as ['x' | 'w' | 'y', Strided][];
   for (const place of products(setup)) {
-    const key = place[out].join();
     let product = 1;
-    for (const [name, view] of Object.entries(operands)) product *= at(view, place[name as 'x' | 'w' | 'y']);
-    sums.set(key, (sums.get(key) ?? 0) + product);
+    for (const [name, view] of factors) product *= at(view, place[name]);
+    const to = place[out].reduce((row, i, axis) => row * setup[out][axis]! + i, 0);
+    sums[to] = sums[to]! + product;
   }
-  return tabulate('float64', setup[out], (index) => sums.get(index.join()) ?? 0) as Float64Array;
+  return sums;
 }
 
 const rounded = (dtype: Dtype, sums: Float64Array) => (dtype === 'float32' ? Float32Array.from(sums) : sums);
