@@ -42,7 +42,13 @@ function runLarge(op: AnyComputeOp, inputs: readonly Tensor[], attrs: unknown): 
 
 function programOf(op: AnyComputeOp, inputs: readonly Tensor[], attrs: unknown): Program {
   const specs = inputs.map(({ shape, dtype }) => ({ shape, dtype, requiresGrad: false }));
-  const { graph } = withGrad(false, () => trace(specs, (xs) => apply(op, xs, attrs), (y) => [y]));
+  const { graph } = withGrad(false, () =>
+    trace(
+      specs,
+      (xs) => apply(op, xs, attrs),
+      (y) => [y],
+    ),
+  );
   const program = new Program(graph);
   let bytes = program.plan.bytes;
   for (const old of programs.values()) bytes += old.plan.bytes;
