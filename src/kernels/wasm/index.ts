@@ -11,6 +11,7 @@ import * as jsPool from '../js/pool.ts';
 import * as jsReduce from '../js/reduce.ts';
 import * as jsSoftmax from '../js/softmax.ts';
 import type { FloatArray, Kernels, Strided } from '../types.ts';
+import * as along from './along.ts';
 import { kernelCache } from './cache.ts';
 import * as convolution from './conv.ts';
 import { convWeightGrad } from './convWeights.ts';
@@ -18,7 +19,6 @@ import * as elementwise from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import * as pooling from './pool.ts';
 import { scatterAdd } from './scatter.ts';
-import * as softmaxOf from './softmaxes.ts';
 import { sum } from './sum.ts';
 
 /**
@@ -150,10 +150,15 @@ export function sums(options: WasmOptions = {}): Pick<Kernels, 'sum'> {
   };
 }
 
-/** Sums into places. */
-export function scatters(options: WasmOptions = {}): Pick<Kernels, 'scatterAdd'> {
+/** Places along an axis, and sums into them. */
+export function scatters(options: WasmOptions = {}): Pick<Kernels, 'argExtreme' | 'scatterAdd'> {
   const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_ELEMENTS];
   return {
+    argExtreme(name, x, axis, y) {
+      const worth = product(x.shape) > 0 && product(x.shape) >= 4 * least;
+      if (!done(name, worth, [x.data, y], () => along.argExtreme(name, x, axis, y)))
+        jsReduce.argExtreme(name, x, axis, y);
+    },
     scatterAdd(src, axis, index, shape, y) {
       const worth = y.length > 0 && y.length >= least;
       const run = (): boolean => scatterAdd(src, axis, index, shape, y);
@@ -171,20 +176,20 @@ export function softmaxes(
   const worth = (x: Strided): boolean => product(x.shape) > 0 && product(x.shape) >= least;
   return {
     softmax(x, axis, y) {
-      const run = (): boolean => softmaxOf.softmax('softmax', x, axis, y);
+      const run = (): boolean => along.softmax('softmax', x, axis, y);
       if (!done('softmax', worth(x), [x.data, y], run)) jsSoftmax.softmax(x, axis, y);
     },
     logSoftmax(x, axis, y) {
-      const run = (): boolean => softmaxOf.softmax('logSoftmax', x, axis, y);
+      const run = (): boolean => along.softmax('logSoftmax', x, axis, y);
       if (!done('logSoftmax', worth(x), [x.data, y], run)) jsSoftmax.logSoftmax(x, axis, y);
     },
     crossEntropy(x, labels, axis, ignored, y) {
-      const run = (): boolean => softmaxOf.crossEntropy(x, labels, axis, ignored, y);
+      const run = (): boolean => along.crossEntropy(x, labels, axis, ignored, y);
       if (!done('crossEntropy', worth(x), [x.data, labels.data, y], run))
         jsSoftmax.crossEntropy(x, labels, axis, ignored, y);
     },
     crossEntropyGrad(x, labels, g, axis, ignored, y) {
-      const run = (): boolean => softmaxOf.crossEntropyGrad(x, labels, g, axis, ignored, y);
+      const run = (): boolean => along.crossEntropyGrad(x, labels, g, axis, ignored, y);
       if (!done('crossEntropyGrad', worth(x), [x.data, labels.data, g.data, y], run))
         jsSoftmax.crossEntropyGrad(x, labels, g, axis, ignored, y);
     },

@@ -5,10 +5,7 @@
  *                                             gradient g · (e/s - [i = label])
  *
  * Four lines at a time, one in each lane, where lines are short (16 classes or fewer are kept in registers) or lie side by side; long
- * rows one after the other, four elements at a time. Lines of short rows are transposed in registers:
- *
- *   rows  a₀ a₁ a₂ a₃        lanes  a₀ b₀ c₀ d₀
- *         b₀ b₁ b₂ b₃   →           a₁ b₁ c₁ d₁    so that maximum and sum need nothing across lanes
+ * rows one after the other, four elements at a time.
  *
  * A line with NaN, with +∞ or of -∞ alone is NaN, since ∞ - ∞ is. Sizes and strides are in floats.
  */
@@ -22,11 +19,11 @@ import {
   type Local,
   lane,
   load,
-  loadLane,
   op,
   select,
   shuffle,
 } from './assembler.ts';
+import { type Lines, loadLanes, MOST_HELD, transposed, type Width } from './lanes.ts';
 import { VectorMath } from './vector-math.ts';
 
 type V = Expr<'v128'>;
@@ -34,13 +31,8 @@ type V = Expr<'v128'>;
 /** `loss` gives the lines' losses, `gradient` that of the elements, `lossAndGradient` both in one pass. */
 export type SoftmaxResult = 'softmax' | 'logSoftmax' | 'loss' | 'gradient' | 'lossAndGradient';
 
-export interface SoftmaxKernel {
+export interface SoftmaxKernel extends Lines {
   readonly result: SoftmaxResult;
-  readonly classes: number;
-  /** From one class to the next; 1 for rows. */
-  readonly classStride: number;
-  /** From one line to the next: 1 for lines side by side. */
-  readonly lineStride: number;
   /** From one line's g to the next: 1, or 0 where all have one. */
   readonly gStride: 0 | 1;
   /** The label of lines that do not count; an impossible one if all do. */
@@ -48,8 +40,6 @@ export interface SoftmaxKernel {
   readonly fma: boolean;
 }
 
-/** Lines of up to this length are kept in registers (some of them on the stack: V8 has 15 to give). */
-const MOST_HELD = 16;
 /** Elements of a long row whose sum is kept in float32 lanes before it goes to double precision. */
 const PART = 1024;
 
@@ -59,9 +49,6 @@ interface Target {
   /** Set where the line does not count. */
   readonly ignored: Local<'v128'>;
 }
-
-/** How the lanes of one round are read: four lines, or one in lane 0. */
-type Width = 1 | 4;
 
 class SoftmaxEmitter {
   readonly f: FunctionBuilder = new FunctionBuilder('run');
@@ -136,7 +123,7 @@ class SoftmaxEmitter {
   #held(width: Width): void {
     const { f } = this;
     const { classes, result } = this.#k;
-    const x = this.#load(width);
+    const x = loadLanes(f, this.#x, this.#k, width);
     const shift = f.let(
       x
         .slice(1)
@@ -175,33 +162,6 @@ class SoftmaxEmitter {
   #gradient(share: V, g: V, { label, ignored }: Target, number: V): V {
     const excess = op('f32x4.sub', share, op('v128.and', op('f32x4.eq', label, number), f32x4(1)));
     return op('v128.andnot', op('f32x4.mul', excess, g), ignored);
-  }
-
-  /** All classes of four lines, or of one. */
-  #load(width: Width): Local<'v128'>[] {
-    const { f } = this;
-    const { classes, classStride, lineStride } = this.#k;
-    const x: Local<'v128'>[] = [];
-    const at = (line: number, c: number): number => 4 * (line * lineStride + c * classStride);
-    if (width === 1 || lineStride === 1) {
-      const name = width === 1 ? 'v128.load32_zero' : 'v128.load';
-      for (let c = 0; c < classes; c++) x.push(f.let(load(name, this.#x, at(0, c)), 'x'));
-      return x;
-    }
-    while (x.length + 4 <= classes) {
-      const rows = [0, 1, 2, 3].map((line) => f.let(load('v128.load', this.#x, at(line, x.length)), 'row'));
-      x.push(...transposed(f, rows));
-    }
-    for (let c = x.length; c < classes; c++) {
-      const first: V = load('v128.load32_zero', this.#x, at(0, c));
-      x.push(
-        f.let(
-          [1, 2, 3].reduce((vector, line) => loadLane('v128.load32_lane', line, this.#x, vector, at(line, c)), first),
-          'x',
-        ),
-      );
-    }
-    return x;
   }
 
   #store(width: Width, values: readonly Local<'v128'>[]): void {
@@ -414,19 +374,6 @@ class SoftmaxEmitter {
     const safe = select(number, i32(0), op('i32.lt_u', number, i32(this.#k.classes)));
     return op('i32.add', row, op('i32.shl', safe, i32(2)));
   }
-}
-
-/** The 4 × 4 elements of four vectors with rows and columns exchanged. */
-function transposed(f: FunctionBuilder, rows: readonly V[]): Local<'v128'>[] {
-  const [a, b, c, d] = rows as [V, V, V, V];
-  const [ab, cd] = [f.let(shuffle(a, b, [0, 4, 1, 5]), 't'), f.let(shuffle(c, d, [0, 4, 1, 5]), 't')];
-  const [AB, CD] = [f.let(shuffle(a, b, [2, 6, 3, 7]), 't'), f.let(shuffle(c, d, [2, 6, 3, 7]), 't')];
-  return [
-    f.let(shuffle(ab, cd, [0, 1, 4, 5]), 'x'),
-    f.let(shuffle(ab, cd, [2, 3, 6, 7]), 'x'),
-    f.let(shuffle(AB, CD, [0, 1, 4, 5]), 'x'),
-    f.let(shuffle(AB, CD, [2, 3, 6, 7]), 'x'),
-  ];
 }
 
 /** The module's only function: run(count, x, labels, g, loss, y), the number of lines and addresses in bytes. */

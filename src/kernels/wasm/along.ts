@@ -1,8 +1,10 @@
-/** Eager softmax and cross entropy on WebAssembly: lines are copied in, computed and copied out, some thousand elements at a time. */
+/** Eager operations along lines on WebAssembly: lines are copied in, computed and copied out, some thousand elements at a time. */
 import { copy } from '../js/elementwise.ts';
 import type { FloatArray, Strided } from '../types.ts';
 import { type KernelCache, type KernelFunction, kernelCache } from './cache.ts';
+import { extremeFunctions, extremeKey, MOST_POSITIONS } from './extremes.ts';
 import { features } from './features.ts';
+import type { Lines } from './lanes.ts';
 import { type SoftmaxKernel, type SoftmaxResult, softmaxFunctions, softmaxKey } from './softmax.ts';
 import { isDense } from './transfer.ts';
 
@@ -28,7 +30,6 @@ function denseOf(x: Strided): Dense {
 interface Labelled {
   readonly labels: Strided;
   readonly g?: Strided;
-  readonly ignoreIndex: number;
 }
 
 /** Where a block's parts lie in the kernel's memory. */
@@ -48,14 +49,22 @@ class Runner {
   readonly #g: Dense | null;
   readonly #isOneGradient: boolean;
   readonly #y: Float32Array;
-  readonly #givesLosses: boolean;
+  readonly #isPerLine: boolean;
   readonly #outer: number;
   readonly #classes: number;
   readonly #inner: number;
   /** Neighbouring lines of a block. */
   readonly #lines: number;
 
-  constructor(result: SoftmaxResult, x: Strided, axis: number, target: Labelled | null, y: FloatArray) {
+  /** @param kernel gives run(count, x, labels, g, result, y); its results are either one per line or y. */
+  constructor(
+    kernel: (lines: Lines, gStride: 0 | 1, cache: KernelCache) => KernelFunction,
+    isPerLine: boolean,
+    x: Strided,
+    axis: number,
+    target: Labelled | null,
+    y: FloatArray,
+  ) {
     this.#outer = product(x.shape.slice(0, axis));
     this.#classes = x.shape[axis] as number;
     this.#inner = product(x.shape.slice(axis + 1));
@@ -65,20 +74,16 @@ class Runner {
     this.#isOneGradient = g?.strides.every((stride, a) => stride === 0 || g.shape[a] === 1) ?? false;
     this.#g = g === undefined ? null : this.#isOneGradient ? (g as unknown as Dense) : denseOf(g);
     this.#y = y as Float32Array;
-    this.#givesLosses = result === 'loss';
+    this.#isPerLine = isPerLine;
     const most = Math.max(4, Math.floor(BLOCK / this.#classes));
     const isRows = this.#inner === 1;
     this.#lines = Math.min(most, isRows ? this.#outer : this.#inner);
-    const kernel: SoftmaxKernel = {
-      result,
+    const lines: Lines = {
       classes: this.#classes,
       classStride: isRows ? 1 : this.#lines,
       lineStride: isRows ? this.#classes : 1,
-      gStride: this.#isOneGradient ? 0 : 1,
-      ignoreIndex: target?.ignoreIndex ?? -1,
-      fma: features().relaxed,
     };
-    this.#run = this.#cache.get(softmaxKey(kernel), () => softmaxFunctions(kernel)).run as KernelFunction;
+    this.#run = kernel(lines, this.#isOneGradient ? 0 : 1, this.#cache);
   }
 
   /** False if the lines are too long for the kernel's memory. */
@@ -113,7 +118,7 @@ class Runner {
     if (this.#labels) memory.write(at.labels, this.#labels.data, this.#labels.offset + first, count);
     if (this.#g && !this.#isOneGradient) memory.write(at.g, this.#g.data, this.#g.offset + first, count);
     this.#run(count, at.x, at.labels, at.g, at.loss, at.y);
-    if (this.#givesLosses) memory.read(at.loss, this.#y, first, count);
+    if (this.#isPerLine) memory.read(at.loss, this.#y, first, count);
     else this.#move(image, from, count, (local, global, n) => memory.read(at.y + 4 * local, this.#y, global, n));
   }
 
@@ -128,17 +133,37 @@ class Runner {
   }
 }
 
+function softmaxKernel(
+  result: SoftmaxResult,
+  ignoreIndex: number = -1,
+): (lines: Lines, gStride: 0 | 1, cache: KernelCache) => KernelFunction {
+  return (lines, gStride, cache) => {
+    const kernel: SoftmaxKernel = { ...lines, result, gStride, ignoreIndex, fma: features().relaxed };
+    return cache.get(softmaxKey(kernel), () => softmaxFunctions(kernel)).run as KernelFunction;
+  };
+}
+
 export function softmax(result: 'softmax' | 'logSoftmax', x: Strided, axis: number, y: FloatArray): boolean {
-  return new Runner(result, x, axis, null, y).run();
+  return new Runner(softmaxKernel(result), false, x, axis, null, y).run();
 }
 
 export function crossEntropy(x: Strided, labels: Strided, axis: number, ignoreIndex: number, y: FloatArray): boolean {
-  return new Runner('loss', x, axis, { labels, ignoreIndex }, y).run();
+  return new Runner(softmaxKernel('loss', ignoreIndex), true, x, axis, { labels }, y).run();
 }
 
 // biome-ignore format: operands side by side
 export function crossEntropyGrad(
   x: Strided, labels: Strided, g: Strided, axis: number, ignoreIndex: number, y: FloatArray,
 ): boolean {
-  return new Runner('gradient', x, axis, { labels, g, ignoreIndex }, y).run();
+  return new Runner(softmaxKernel('gradient', ignoreIndex), false, x, axis, { labels, g }, y).run();
+}
+
+export function argExtreme(name: 'argMax' | 'argMin', x: Strided, axis: number, y: FloatArray): boolean {
+  if ((x.shape[axis] as number) > MOST_POSITIONS) return false;
+  const kernel = (lines: Lines, _: 0 | 1, cache: KernelCache): KernelFunction => {
+    const own = { ...lines, name };
+    const run = cache.get(extremeKey(own), () => extremeFunctions(own)).run as KernelFunction;
+    return (count, from, _labels, _g, to) => run(count as number, from as number, to as number);
+  };
+  return new Runner(kernel, true, x, axis, null, y).run();
 }
