@@ -38,10 +38,11 @@ export interface MatmulPlan {
 
 export type Algorithm = 'direct' | 'turned' | 'dots' | 'panels';
 
-/** Fewer rows than this do not repay packing the other side. */
+/** Fewer rows than this do not repay packing the other side, however long the sum. */
 const FEW = 24;
-/** Sums up to this long leave enough of a row in the first-level cache. */
-const SHORT = 64;
+/** Nor do fewer than this, if the sum is so short that parts of the other side's rows stay in the first-level cache. */
+const SOME = 96;
+const SHORT = 128;
 /** Floats of an operand that stays in the first-level cache. */
 const RESIDENT = 8192;
 /** Sums shorter than this are not worth adding four lanes for. */
@@ -59,9 +60,10 @@ export function chooseAlgorithm(spec: MatmulSpec): Algorithm {
   const { m, k, n } = spec;
   const { aRows, aColumns, bRows, bColumns } = neighbours(spec);
   const canDots = aColumns && bRows && k >= LEAST_DOTS;
-  const direct = bColumns && (m < FEW || k <= SHORT || k * n <= RESIDENT);
-  const turned = aRows && (n < FEW || k <= SHORT || k * m <= RESIDENT);
-  if (canDots && (m < 4 * FEW || n < 4 * FEW)) return 'dots';
+  const pays = (rows: number): boolean => rows >= (k <= SHORT ? SOME : FEW);
+  const direct = bColumns && (!pays(m) || k * n <= RESIDENT);
+  const turned = aRows && (!pays(n) || k * m <= RESIDENT);
+  if (canDots && (m < SOME || n < SOME)) return 'dots';
   if (direct && turned) return use(m) > 1.2 * use(n) ? 'turned' : 'direct';
   if (direct) return 'direct';
   return turned ? 'turned' : 'panels';
