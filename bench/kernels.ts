@@ -12,6 +12,7 @@ import { backend, kernels } from '../src/kernels/index.ts';
 import type { Strided, UnaryName } from '../src/kernels/types.ts';
 import { features } from '../src/kernels/wasm/features.ts';
 import { convolutionOf, type Direction, kernelRunner } from './lib/convolution.ts';
+import { productRunner } from './lib/matmul.ts';
 import { peakCandidate } from './lib/peak.ts';
 import { type Candidate, type Measurement, measure, type TimingOptions } from './lib/timing.ts';
 import { CONVOLUTIONS, type ConvShape, MATMULS, type MatmulShape, POOLS, type PoolShape, SOFTMAXES } from './shapes.ts';
@@ -61,10 +62,15 @@ function convolutions(s: ConvShape): Candidate[] {
   ];
 }
 
-function matmuls({ m, k, n, transposeA, transposeB }: MatmulShape): Candidate[] {
+function matmuls(shape: MatmulShape): Candidate[] {
+  const { m, k, n, transposeA, transposeB } = shape;
   const a = dense([m, k], transposeA ? [1, m] : [k, 1]);
   const b = dense([k, n], transposeB ? [1, k] : [n, 1]);
-  return [{ name: 'eager', flops: 2 * m * k * n, run: () => kernels().matmul(a, b, new Float32Array(m * n)) }];
+  const flops = 2 * m * k * n;
+  return [
+    { name: 'kernel', flops, run: productRunner(shape) },
+    { name: 'eager', flops, run: () => kernels().matmul(a, b, new Float32Array(m * n)) },
+  ];
 }
 
 function pools({ x: shape, kernel, stride }: PoolShape): Candidate[] {

@@ -70,6 +70,11 @@ export const MATMULS: readonly MatmulShape[] = [
   { name: 'matmul 512, a transposed', m: 512, k: 512, n: 512, transposeA: true },
   { name: 'dense 3136 → 128, batch 64', m: 64, k: 3136, n: 128, transposeB: true },
   { name: 'dense 784 → 10, batch 64', m: 64, k: 784, n: 10, transposeB: true },
+  { name: 'dense 3136 → 10, batch 64', m: 64, k: 3136, n: 10, transposeB: true },
+  { name: 'dense 3136 → 10, input gradient', m: 64, k: 10, n: 3136 },
+  { name: 'dense 3136 → 10, weight gradient', m: 10, k: 64, n: 3136, transposeA: true },
+  { name: 'dense 10976 → 10, batch 8', m: 8, k: 10976, n: 10, transposeB: true },
+  { name: 'dense 768 → 5, batch 64', m: 64, k: 768, n: 5, transposeB: true },
 ];
 
 /** Window over x [N, C, ...S]. */

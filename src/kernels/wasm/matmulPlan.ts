@@ -70,23 +70,24 @@ export function chooseAlgorithm(spec: MatmulSpec): Algorithm {
 }
 
 /** Strides of axes of length 1 mean nothing: 1, as if the elements were neighbours. Rows of a batch join the rows. */
-export function normalized(given: MatmulSpec): MatmulSpec {
-  const { k, n } = given;
-  const kept = given.batch.map((size, axis) => ({ size, a: given.a.batch[axis]!, b: given.b.batch[axis]! }));
-  const batch = kept.filter(({ size }) => size !== 1);
-  let m = given.m;
-  const rowOf = (): number => (m === 1 ? (batch.at(-1)?.a ?? 1) : given.a.row);
-  while (batch.length > 0 && batch.at(-1)!.b === 0 && batch.at(-1)!.a === m * rowOf() && rowOf() > 0) {
-    given = { ...given, a: { ...given.a, row: rowOf() } };
-    m *= batch.pop()!.size;
+export function normalized(spec: MatmulSpec): MatmulSpec {
+  const { k, n, a, b } = spec;
+  const batch = spec.batch.map((size, axis) => ({ size, a: a.batch[axis]!, b: b.batch[axis]! }));
+  const kept = batch.filter(({ size }) => size !== 1);
+  let { m } = spec;
+  let row = a.row;
+  for (let last = kept.at(-1); last !== undefined && last.b === 0; last = kept.at(-1)) {
+    if (m === 1) row = last.a;
+    if (row === 0 || last.a !== m * row) break;
+    m *= last.size;
+    kept.pop();
   }
-  const { a, b } = given;
   return {
-    ...given,
+    ...spec,
     m,
-    batch: batch.map(({ size }) => size),
-    a: { row: m === 1 ? 1 : a.row, column: k === 1 ? 1 : a.column, batch: batch.map((x) => x.a) },
-    b: { row: k === 1 ? 1 : b.row, column: n === 1 ? 1 : b.column, batch: batch.map((x) => x.b) },
+    batch: kept.map(({ size }) => size),
+    a: { row: m === 1 ? 1 : row, column: k === 1 ? 1 : a.column, batch: kept.map((x) => x.a) },
+    b: { row: k === 1 ? 1 : b.row, column: n === 1 ? 1 : b.column, batch: kept.map((x) => x.b) },
   };
 }
 
