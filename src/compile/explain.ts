@@ -240,7 +240,7 @@ function ratesOf(flops: number, bytes: number, milliseconds: number, peak: numbe
 
 /** Columns of equal width; names to the left, numbers to the right. */
 function table(rows: readonly (readonly string[])[]): string[] {
-  const widest = 60;
+  const widest = 72;
   const cut = rows.map((row) => row.map((cell) => (cell.length > widest ? `${cell.slice(0, widest - 1)}…` : cell)));
   const widths = cut[0]!.map((_, column) => Math.max(...cut.map((row) => row[column]!.length)));
   return cut.map((row) =>

@@ -29,14 +29,9 @@ import type { ConvAttrs } from '../patterns.ts';
 import { poolKernelOf, spatialThree } from './pool.ts';
 import { runApart } from './single.ts';
 import type { Step, StepContext } from './step.ts';
+import { type Spread, tiledStep } from './tiles.ts';
 
 type Address = Expr<'i32'>;
-
-/** A max pooling whose way back is carried out while a gradient is packed. */
-interface Spread {
-  readonly node: GraphNode;
-  readonly pool: GraphNode;
-}
 
 /** Emits the packing of `count` images, `channels` of each, from image `first` and channel `channel` on. */
 type Fill = (f: FunctionBuilder, first: Address, channel: Address, count: number, to: Address) => void;
@@ -130,7 +125,7 @@ class ConvLowering {
       : sizesOf(shape, weight.shape, source.shape, geometry);
     const plan = isForward ? planForward(sizes, this.#fma) : planInputGrad(sizes, this.#fma);
     const all = spread === null ? nodes : [spread.node, ...nodes];
-    const name = describeConv(group, spread !== null);
+    const name = describeConv(group.nodes, spread !== null);
     const apart = (): void => runApart(all, this.#context);
     if (spread !== null && !coversAll(plan.pieces, source)) return { name, tasks: [], finish: apart };
     const weightAt = this.#context.address(weight);
@@ -268,7 +263,7 @@ class ConvLowering {
     };
     const summing = this.#weightTask(node, sizes, plan, split, spread, sums, to);
     return {
-      name: `convolution's weight gradient${spread ? ' behind a max pool' : ''}`,
+      name: describeConv([node], spread !== null),
       tasks: split.isWhole ? [summing] : [summing, adding],
       finish: () => {
         // Zeros of g between rows times an infinite x are NaN, where the definition has no term.
@@ -458,10 +453,11 @@ function coversAll(pieces: readonly Piece[], gradient: View): boolean {
   return pieces.length === 1 && pieces[0]!.counts.every((count, axis) => count === size[axis]);
 }
 
-function describeConv({ nodes }: Group, isSpread: boolean): string {
+function describeConv(nodes: readonly GraphNode[], isSpread: boolean): string {
   const names: Record<string, string> = {
     conv: 'convolution',
     convInputGrad: `convolution's input gradient${isSpread ? ' behind a max pool' : ''}`,
+    convWeightGrad: `convolution's weight gradient${isSpread ? ' behind a max pool' : ''}`,
     add: 'bias',
     maxPoolIndices: 'max pool',
   };
@@ -470,6 +466,8 @@ function describeConv({ nodes }: Group, isSpread: boolean): string {
 
 /** The step of a convolution and what was fused with it. */
 export function convStep(group: Group, spread: Spread | null, context: StepContext): Step {
+  const tiled = tiledStep(describeConv(group.nodes, spread !== null), group, spread, context);
+  if (tiled !== null) return tiled;
   const lowering = new ConvLowering(context);
   const node = group.nodes[0]!;
   return nameOf(node) === 'convWeightGrad' ? lowering.weights(node, spread) : lowering.linear(group, spread);

@@ -155,7 +155,7 @@ export function costs(c: ConvSizes, fma: boolean): { readonly direct: number; re
   const rows = c.images * (channels * x[0] * x[1] + outputs * y[0] * y[1]);
   const blocks = splitOutputs(outputs, fma).length;
   return {
-    direct: (c.images * channels * outputs * product(y) * 9 * taps) / 6.4 + 20 * rows,
+    direct: (c.images * channels * outputs * product(y) * 9 * taps) / 6.4 + 15 * rows,
     tiled:
       (tiles * channels * outputs * 16 * taps) / 7.2 +
       tiles * (10 * channels * (1 + (taps - 1) / chunk.planes) + 9 * outputs) +
