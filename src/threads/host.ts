@@ -6,7 +6,7 @@ import { workerSource } from './source.ts';
 export interface Hand {
   /** Resolves once a page's worker has answered; in Node, whoever starts it looks into shared memory. */
   readonly answered: Promise<void>;
-  /** Ends the thread, whatever it does; resolves when it no longer touches memory. */
+  /** Ends the thread, which was told to leave; resolves when it no longer touches memory, or never if that cannot be told. */
   stop(): Promise<unknown>;
 }
 
@@ -35,6 +35,9 @@ interface NodeProcess {
   getBuiltinModule?(name: 'worker_threads'): NodeThreads | undefined;
   getBuiltinModule?(name: 'os'): NodeSystem | undefined;
 }
+
+/** How long a page's worker may take to leave by itself, in milliseconds; a terminated one lives on for seconds. */
+const LEAVE_WITHIN = 1000;
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -71,24 +74,31 @@ function pageHost(): Host {
       const url = URL.createObjectURL(new Blob([workerSource], { type: 'text/javascript' }));
       const worker = new Worker(url, { name: 'typedgrad' });
       let isStopped = false;
+      let left = (): void => {};
       const answered = new Promise<void>((resolve) => {
-        const end = (): void => {
+        const begun = (): void => {
           URL.revokeObjectURL(url);
           resolve();
         };
-        worker.onmessage = end;
+        worker.onmessage = ({ data }) => (data === 'ready' ? begun() : left());
         worker.onerror = (event) => {
           event.preventDefault();
           if (!isStopped) onLost(event.message || 'the page forbids workers made of a Blob (worker-src of its policy)');
-          end();
+          begun();
         };
       });
       worker.postMessage(data);
-      const stop = (): Promise<unknown> => {
+      const stop = (): Promise<void> => {
         isStopped = true;
-        worker.terminate();
-        // A page is not told when the thread has ended.
-        return new Promise((resolve) => setTimeout(resolve, 1000));
+        return new Promise((resolve) => {
+          const end = (): void => worker.terminate();
+          const timer = setTimeout(end, LEAVE_WITHIN);
+          left = () => {
+            clearTimeout(timer);
+            end();
+            resolve();
+          };
+        });
       };
       return { answered, stop };
     },

@@ -23,6 +23,8 @@ export const CONTROL = {
   alert: 272,
   /** The thread that writes the message. */
   speaker: 276,
+  /** Not 0 when the last command is to leave. */
+  ended: 280,
   /** The barrier of the programs. */
   sync: 320,
   /** What the thread that failed says: the length in bytes, then UTF-8. */

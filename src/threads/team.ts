@@ -119,13 +119,17 @@ export class Team {
   /** Ends the workers, and gives the control block back when nobody reads it any more. */
   stop(): void {
     this.#lost ??= 'it was stopped';
+    if (this.#read(CONTROL.ended) !== 0) return;
+    Atomics.compareExchange(this.#words, CONTROL.failed / 4, 0, abandoned);
+    this.#write(CONTROL.ended, 1);
+    this.#write(CONTROL.command, this.#command + 1);
+    Atomics.notify(this.#words, CONTROL.command / 4);
     const ended = this.#hands.map((hand) => hand.stop());
     Promise.all(ended).then(() => this.heap.free(this.#control));
   }
 
   #fail(why: string): void {
     if (this.#lost !== null) return;
-    Atomics.compareExchange(this.#words, CONTROL.failed / 4, 0, abandoned);
     this.stop();
     this.#lost = why;
     this.#onLost(why);
@@ -206,16 +210,18 @@ export class Team {
   wait(address: number, value: number): number {
     const words = this.#words;
     const at = (address - this.#control.address) / 4;
-    let since = performance.now();
-    const allowed = this.#isJoined ? patience.progress + 10 * (since - this.#began) : patience.join;
+    let last = performance.now();
+    const allowed = this.#isJoined ? patience.progress + 10 * (last - this.#began) : patience.join;
+    let waited = 0;
     let arrived = -1;
     while (Atomics.load(words, at) === value) {
       if (this.#read(CONTROL.failed) !== 0) return 1;
       const now = performance.now();
       const present = this.#read(CONTROL.sync + BARRIER.arrived);
-      if (present !== arrived) since = now;
-      else if (now - since > allowed) return 1;
-      arrived = present;
+      // A machine that was asleep has not been waiting.
+      waited = present === arrived ? waited + Math.min(now - last, 10 * LOOK_EVERY) : 0;
+      if (waited > allowed) return 1;
+      [arrived, last] = [present, now];
       if (canWait()) Atomics.wait(words, at, value, LOOK_EVERY);
       else for (let look = 0; look < LOOKS && Atomics.load(words, at) === value; look++);
     }

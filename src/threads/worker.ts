@@ -1,6 +1,6 @@
 /**
  * What a worker does: it waits for a command in shared memory, walks a program's segments beside the other threads, and
- * waits again. Nothing is sent to it but its first message, and it sends nothing but `ready`.
+ * waits again. Nothing is sent to it but its first message, and it sends nothing but `ready` and `left`.
  *
  * `source.ts` holds this file with all that it imports as a string; `scripts/worker-source.ts` makes it.
  */
@@ -32,8 +32,8 @@ function recent<T>(map: Map<number, T>, key: number, limit: number, make: () => 
   return value;
 }
 
-/** Works until the thread is terminated; says so before it begins. */
-export function work({ memory, control, thread, threads }: Start, announce: () => void): never {
+/** Works until it is told to leave; calls `announce` before. */
+export function work({ memory, control, thread, threads }: Start, announce: () => void): void {
   const words = new Int32Array(memory.buffer, control, CONTROL.message / 4);
   const read = (at: number): number => Atomics.load(words, at / 4);
   const programs = new Map<number, Loaded>();
@@ -109,6 +109,7 @@ export function work({ memory, control, thread, threads }: Start, announce: () =
     const command = next(last);
     if (command === last) continue;
     last = command;
+    if (read(CONTROL.ended) !== 0) return;
     try {
       run(command);
     } catch (error) {
@@ -120,7 +121,7 @@ export function work({ memory, control, thread, threads }: Start, announce: () =
 /** What is used here of the global objects of Node and of a page. */
 interface Realm {
   readonly process?: { getBuiltinModule?(name: string): { readonly workerData: Start | null } };
-  postMessage?(message: string): void;
+  postMessage?(message: 'ready' | 'left'): void;
   addEventListener?(type: 'message', listener: (event: { readonly data: Start }) => void): void;
 }
 
@@ -129,5 +130,8 @@ export function begin(): void {
   const realm = globalThis as Realm;
   const data = realm.process?.getBuiltinModule?.('worker_threads').workerData;
   if (data) work(data, () => {});
-  realm.addEventListener?.('message', ({ data }) => work(data, () => realm.postMessage?.('ready')));
+  realm.addEventListener?.('message', ({ data }) => {
+    work(data, () => realm.postMessage?.('ready'));
+    realm.postMessage?.('left');
+  });
 }
