@@ -14,6 +14,7 @@ import { recompute } from './passes/recompute.ts';
 import { schedule } from './passes/schedule.ts';
 import type { Patterns } from './patterns.ts';
 import { isGradientOf } from './softmax.ts';
+import { isScalar } from './steps/scalar.ts';
 
 /** What has been read from and written to a value so far. */
 interface Access {
@@ -24,7 +25,6 @@ interface Access {
 class Fuser {
   readonly groups: Group[] = [];
   readonly #access = new Map<Value, Access>();
-  readonly #made = new Map<Value, Group>();
   readonly #patterns: Patterns;
   /** Random numbers are drawn in the order in which the function asks for them. */
   #lastDraw: Group | null = null;
@@ -36,7 +36,8 @@ class Fuser {
   add(node: GraphNode): void {
     if (this.#patterns.isAbsorbed(node)) return;
     const waits = this.#waitsOf(node);
-    const group = this.#findConv(node, waits) ?? this.#findLoop(node, waits) ?? this.#open(node);
+    const group =
+      this.#findConv(node, waits) ?? this.#findLoop(node, waits) ?? this.#findScalar(node, waits) ?? this.#open(node);
     group.nodes.push(node);
     for (const other of waits) if (other !== group) group.after.add(other);
     for (const { value } of this.#patterns.readsOf(node)) this.#accessOf(value).readers.add(group);
@@ -46,7 +47,6 @@ class Fuser {
       access.readers = new Set([group]);
     } else {
       this.#accessOf(node.target.value).writer = group;
-      this.#made.set(node.target.value, group);
     }
     if (node.op?.impure) this.#lastDraw = group;
   }
@@ -60,7 +60,7 @@ class Fuser {
   }
 
   #open(node: GraphNode): Group {
-    const kind = canLoop(node) ? 'loop' : this.#patterns.kindOf(node);
+    const kind = canLoop(node) ? 'loop' : isScalar(node) ? 'scalar' : this.#patterns.kindOf(node);
     const group: Group = { kind, nodes: [], after: new Set() };
     this.groups.push(group);
     return group;
@@ -89,6 +89,14 @@ class Fuser {
       for (const reader of readers) waits.add(reader);
     }
     return waits;
+  }
+
+  /** The last arithmetic of single numbers, if `node` can join it. */
+  #findScalar(node: GraphNode, waits: ReadonlySet<Group>): Group | null {
+    if (!isScalar(node)) return null;
+    const group = this.groups.findLast(({ kind }) => kind === 'scalar');
+    if (group === undefined || [...waits].some((other) => other !== group && dependsOn(other, group))) return null;
+    return group;
   }
 
   /** A loop that `node` can join; first those that it waits for, newest first. */

@@ -6,10 +6,13 @@ import type { GraphNode } from './graph.ts';
 export interface Group {
   /**
    * One loop; a convolution, perhaps with bias and max pooling behind it; a max pooling; a matrix product, perhaps with
-   * bias and ReLU behind it; softmax or a cross entropy, perhaps with its gradient; or one operation alone.
+   * bias and ReLU behind it; softmax or a cross entropy, perhaps with its gradient; loops of one kernel over different
+   * arrays; arithmetic of single numbers; or one operation alone.
    */
-  readonly kind: 'loop' | 'conv' | 'pool' | 'matmul' | 'softmax' | 'single';
+  readonly kind: 'loop' | 'conv' | 'pool' | 'matmul' | 'softmax' | 'sweep' | 'scalar' | 'single';
   readonly nodes: GraphNode[];
   /** The groups that must have run before. */
   readonly after: Set<Group>;
+  /** The loops of a sweep. */
+  readonly parts?: readonly Group[];
 }

@@ -39,13 +39,15 @@ import { Patterns } from './patterns.ts';
 import { elementBytes, type Lifetime, lifetimesOf, type MemoryPlan, planMemory } from './plan.ts';
 import { compose, Imports, perform, performStep, type Score } from './score.ts';
 import { convStep } from './steps/conv.ts';
-import { loopStep } from './steps/loop.ts';
+import { loopStep, sweepStep } from './steps/loop.ts';
 import { type LoopPlan, planLoop } from './steps/loop-plan.ts';
 import { matmulStep } from './steps/matmul.ts';
 import { poolStep, unpoolStep } from './steps/pool.ts';
+import { scalarStep } from './steps/scalar.ts';
 import { singleStep } from './steps/single.ts';
 import { softmaxStep } from './steps/softmax.ts';
 import type { Step, StepContext, ThreadRegion } from './steps/step.ts';
+import { sweep } from './sweep.ts';
 
 /** The passes in order; each gives an equivalent graph. */
 export const passes: readonly ((graph: Graph) => Graph)[] = [
@@ -104,26 +106,31 @@ export class Program implements StepContext {
     this.#updated = updatedValues(this.graph);
     const canFuse = this.memory.hasKernels;
     const patterns = new Patterns(this.graph, canFuse);
-    const groups = fuse(this.graph, patterns, canFuse);
-    this.groups = groups;
-    this.#needed = neededValues(this.graph, groups, patterns);
-    const loops = new Map(
-      groups.flatMap((group) =>
+    const fused = fuse(this.graph, patterns, canFuse);
+    this.#needed = neededValues(this.graph, fused, patterns);
+    const plans = new Map(
+      fused.flatMap((group) =>
         group.kind === 'loop' ? [[group, planLoop(group, (value) => this.isNeeded(value))]] : [],
       ),
     );
+    const groups = sweep(fused, plans);
+    this.groups = groups;
+    const loops = new Map(
+      groups.map((group) => [group, (group.parts ?? [group]).flatMap((part) => plans.get(part) ?? [])]),
+    );
     const accesses = groups.map((group) => {
-      const loop = loops.get(group);
-      const views = loop
-        ? [...loop.reads, ...loop.stores, ...loop.sums]
-        : group.nodes.flatMap((node) => [...patterns.readsOf(node), node.target]);
+      const own = loops.get(group)!;
+      const views =
+        own.length > 0
+          ? own.flatMap((loop) => [...loop.reads, ...loop.stores, ...loop.sums])
+          : group.nodes.flatMap((node) => [...patterns.readsOf(node), node.target]);
       return { values: views.map((view) => view.value).filter((value) => !isInner(value, group, this.#needed)) };
     });
     this.#slots = slotsOf(this.graph);
     this.#updatedSlots = updatedSlots(this.graph);
     const spans = lifetimesOf(this.graph, accesses);
     this.#donors = inPlaceTargets(
-      groups.map((group) => loops.get(group) ?? null),
+      groups.map((group) => (group.kind === 'loop' ? loops.get(group)![0]! : null)),
       spans,
     );
     this.lifetimes = mergeLifetimes(spans, this.#donors);
@@ -131,7 +138,7 @@ export class Program implements StepContext {
     this.#arena = this.memory.region(this.plan.bytes, this);
     if (canFuse) this.#placeConstants();
     this.#changed = changedStorages(this.graph);
-    this.#makeSteps = () => groups.map((group) => this.#step(group, loops.get(group), patterns));
+    this.#makeSteps = () => groups.map((group) => this.#step(group, loops.get(group)!, patterns));
     this.#lower(1);
   }
 
@@ -149,9 +156,11 @@ export class Program implements StepContext {
     this.#score = this.memory.hasKernels ? compose(this.#steps, this.#imports, this.memory) : null;
   }
 
-  #step(group: Group, loop: LoopPlan | undefined, patterns: Patterns): Step {
+  #step(group: Group, loops: readonly LoopPlan[], patterns: Patterns): Step {
     const node = group.nodes[0]!;
-    if (loop !== undefined) return loopStep(loop, group, this);
+    if (group.kind === 'sweep') return sweepStep(loops, group.parts!, this);
+    if (group.kind === 'loop') return loopStep(loops[0]!, group, this);
+    if (group.kind === 'scalar') return scalarStep(group.nodes, this);
     if (group.kind === 'pool') return poolStep(group, this);
     if (group.kind === 'matmul') return matmulStep(group, this);
     if (group.kind === 'softmax') return softmaxStep(group, this);

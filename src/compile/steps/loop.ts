@@ -29,6 +29,30 @@ function loopTask(plan: LoopPlan, context: StepContext): Task {
   };
 }
 
+/** The step of several loops that do not depend on each other. */
+export function sweepStep(plans: readonly LoopPlan[], parts: readonly Group[], context: StepContext): Step {
+  const tasks = plans.map((plan) => loopTask(plan, context));
+  const starts = [0];
+  for (const { units } of tasks) starts.push(starts.at(-1)! + units);
+  const emit: Task['emit'] = (f, unit, thread) => {
+    const among = (from: number, to: number): void => {
+      if (to - from === 1) {
+        tasks[from]!.emit(f, op('i32.sub', unit, placeAt(starts[from]!)), thread);
+        return;
+      }
+      const middle = (from + to) >> 1;
+      f.if(
+        op('i32.lt_u', unit, placeAt(starts[middle]!)),
+        () => among(from, middle),
+        () => among(middle, to),
+      );
+    };
+    among(0, tasks.length);
+  };
+  const names = parts[0]!.nodes.map(nameOf).join(', ');
+  return { name: `${parts.length} loops of ${names}`, tasks: [{ units: starts.at(-1)!, emit }] };
+}
+
 /** The step of a loop. */
 export function loopStep(plan: LoopPlan, group: Group, context: StepContext): Step {
   return { name: `loop of ${group.nodes.map(nameOf).join(', ')}`, tasks: [loopTask(plan, context)] };
