@@ -76,6 +76,11 @@ export class Patterns {
     return this.isGatherOf(node, last);
   }
 
+  /** What computes a value, if an operation does. */
+  makerOf(value: Value): GraphNode | undefined {
+    return this.#makers.get(value);
+  }
+
   #isOnlyUse(value: Value): boolean {
     return this.#uses.get(value)?.length === 1 && !this.#results.has(value);
   }

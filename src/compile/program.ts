@@ -39,6 +39,7 @@ import { Patterns } from './patterns.ts';
 import { elementBytes, type Lifetime, lifetimesOf, type MemoryPlan, planMemory } from './plan.ts';
 import { compose, Imports, perform, performStep, type Score } from './score.ts';
 import { convStep } from './steps/conv.ts';
+import { lookupStep } from './steps/lookup.ts';
 import { loopStep, sweepStep } from './steps/loop.ts';
 import { type LoopPlan, planLoop } from './steps/loop-plan.ts';
 import { matmulStep } from './steps/matmul.ts';
@@ -170,7 +171,9 @@ export class Program implements StepContext {
       return convStep(group, spread && pool ? { node: spread, pool } : null, this);
     }
     const pool = this.memory.hasKernels ? patterns.poolingOf(node) : null;
-    return pool ? unpoolStep(node, pool, this) : singleStep(node, this);
+    if (pool !== null) return unpoolStep(node, pool, this);
+    const compiled = this.memory.hasKernels ? lookupStep(node, patterns, this) : null;
+    return compiled ?? singleStep(node, this);
   }
 
   /** Runs on `inputs` (tensors, or plain numbers for one axis) and gives the outputs as tensors of their own. */

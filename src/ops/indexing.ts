@@ -58,9 +58,11 @@ export function checkIndices(operation: string, index: Strided, length: number, 
     );
   };
   const last = shape.length - 1;
+  // What is repeated is looked at once.
+  const counts = shape.map((length, axis) => (strides[axis] === 0 ? Math.min(1, length) : length));
   const visit = (axis: number, offset: number): void => {
-    if (axis === last) checkRun(offset, shape[last]!, strides[last]!);
-    else for (let i = 0; i < shape[axis]!; i++) visit(axis + 1, offset + i * strides[axis]!);
+    if (axis === last) checkRun(offset, counts[last]!, strides[last]!);
+    else for (let i = 0; i < counts[axis]!; i++) visit(axis + 1, offset + i * strides[axis]!);
   };
   if (isDense(index)) checkRun(index.offset, sizeOf(shape), 1);
   else visit(0, index.offset);

@@ -2,6 +2,7 @@
 
 import { OptionError, ShapeError } from '../errors.ts';
 import { elementwiseKernels } from '../kernels/elementwise.ts';
+import type { FloatArray } from '../kernels/types.ts';
 import { checkChoice, checkKeys, checkNumber, show } from '../tensor/options.ts';
 import { sameShape, showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -84,16 +85,28 @@ export function huberLoss(prediction: Tensor, target: Tensor, options: LossOptio
   return reduceLoss(bent(sub(prediction, target), delta, 1), reductionOf('huberLoss', options));
 }
 
+/** Between which numbers values must lie, and what else is wrong. */
+export interface WithinAttrs {
+  readonly message: string;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** @throws OptionError if one of `values` lies outside. */
+export function checkWithin(values: FloatArray, { message, least, most }: WithinAttrs): void {
+  for (const value of values) {
+    if (value < least || value > most) throw new OptionError(`${message}, but one is ${value}`);
+  }
+}
+
 /** x, once checked to hold no number outside of [least, most]. An operation, since a traced tensor has no values before it runs. */
-const withinOp: ComputeOp<{ readonly message: string; readonly least: number; readonly most: number }> = {
+const withinOp: ComputeOp<WithinAttrs> = {
   kind: 'compute',
   name: 'within',
   infer: ([x]) => x!,
-  compute([x], { message, least, most }, _, y) {
+  compute([x], attrs, _, y) {
     elementwiseKernels().copy(x!, y);
-    for (const value of y) {
-      if (value < least || value > most) throw new OptionError(`${message}, but one is ${value}`);
-    }
+    checkWithin(y, attrs);
   },
   vjp: (g) => g,
 };

@@ -43,7 +43,7 @@ export function without(list: readonly number[], axis: number): number[] {
 /** Calls `row` for every innermost row of the operands, in row-major order. */
 export function walk(shape: readonly number[], operands: readonly Operand[], row: Row): void {
   if (shape.includes(0)) return;
-  const { sizes, strides } = merge(shape, operands);
+  const { sizes, strides } = mergeAxes(shape, operands);
   const inner = sizes.length - 1;
   const at = operands.map((operand) => operand.offset);
   const n = sizes[inner] ?? 1;
@@ -62,7 +62,10 @@ export function walk(shape: readonly number[], operands: readonly Operand[], row
 }
 
 /** The fewest axes that visit the same elements in the same order. `strides[k]` belongs to operand k. */
-function merge(shape: readonly number[], operands: readonly Operand[]): { sizes: number[]; strides: number[][] } {
+export function mergeAxes(
+  shape: readonly number[],
+  operands: readonly Operand[],
+): { sizes: number[]; strides: number[][] } {
   const sizes: number[] = [];
   const strides = operands.map((): number[] => []);
   for (const [axis, size] of shape.entries()) {

@@ -1,12 +1,13 @@
 /** Eager operations along lines on WebAssembly: lines are copied in, computed and copied out, some thousand elements at a time. */
 import { copy } from '../js/elementwise.ts';
+import { denseStrides } from '../js/walk.ts';
 import type { FloatArray, Strided } from '../types.ts';
 import { type KernelCache, type KernelFunction, kernelCache } from './cache.ts';
 import { extremeFunctions, extremeKey, MOST_POSITIONS } from './extremes.ts';
 import { features } from './features.ts';
 import type { Lines } from './lanes.ts';
 import { type SoftmaxKernel, type SoftmaxResult, softmaxFunctions, softmaxKey } from './softmax.ts';
-import { isDense } from './transfer.ts';
+import { denseOrder, isDense } from './transfer.ts';
 
 /** Floats of x that are computed at a time, unless a line has more. */
 const BLOCK = 16384;
@@ -165,5 +166,14 @@ export function argExtreme(name: 'argMax' | 'argMin', x: Strided, axis: number, 
     const run = cache.get(extremeKey(own), () => extremeFunctions(own)).run as KernelFunction;
     return (count, from, _labels, _g, to) => run(count as number, from as number, to as number);
   };
-  return new Runner(kernel, true, x, axis, null, y).run();
+  // Lines that were made the last axis lie dense where they came from.
+  const order = denseOrder(x, axis);
+  const home =
+    order === null
+      ? { x, axis }
+      : {
+          x: { data: x.data, offset: x.offset, shape: order.shape, strides: denseStrides(order.shape) },
+          axis: order.axis,
+        };
+  return new Runner(kernel, true, home.x, home.axis, null, y).run();
 }

@@ -223,7 +223,7 @@ function softmaxes(
       // The bound is that of softmax, times g: g repeated along the axis, as magnitudes.
       const repeated = fresh(y);
       const strides = g.strides.toSpliced(axis, 0, 0);
-      reference.unary('abs', { ...g, shape, strides }, repeated);
+      reference.unary('abs', { data: g.data, offset: g.offset, shape, strides }, repeated);
       check(
         'crossEntropyGrad',
         y,
