@@ -97,7 +97,7 @@ describe.each([
   it('leaves out what a program does not use', async () => {
     const defined = async (name: string, program: string, unused: readonly string[]): Promise<string[]> => {
       const code = await bundle(`${bundler}-${name}`, program, false);
-      return unused.filter((one) => new RegExp(`\\b(class|function) ${one}\\b`).test(code));
+      return unused.filter((one) => new RegExp(`\\b(class|function|const|let|var) ${one}\\b`).test(code));
     };
     const unused = ['Conv2d', 'Adam', 'CosineAnnealingLR', 'MaxPool2d', 'huberLoss', 'convolve', 'planForward'];
     expect(await defined('shaken', small, unused)).toEqual([]);
