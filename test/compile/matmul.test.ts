@@ -160,6 +160,13 @@ describe('explain', () => {
     expect(names((a, b, c) => linear(a.reshape([2, 3, 20]), b, { bias: c }), x, w, bias)).toEqual(['matmul + bias']);
   });
 
+  test('adds a whole matrix in a step of its own', () => {
+    const fn = (a: Tensor, b: Tensor, c: Tensor): Tensor => matmul(a, transpose(b)).add(c);
+    const matrix = normals(4, 6, 4);
+    expect(names(fn as (...xs: Tensor[]) => unknown, x, w, matrix)).toEqual(['matmul', 'loop of add']);
+    expectClose(compile(fn)(x, w, matrix), fn(x, w, matrix), 1e-6);
+  });
+
   test('keeps apart what something else reads as well, and what is no bias of columns', () => {
     const both = (a: Tensor, b: Tensor, c: Tensor): Tensor[] => {
       const y = matmul(a, transpose(b));

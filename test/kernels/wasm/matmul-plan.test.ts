@@ -149,8 +149,15 @@ describe.each(variants)('plans of matrix products, fused multiply-add %s', (fma)
   });
 });
 
-describe('the choice of an algorithm', () => {
-  const dense = (m: number, k: number, n: number, turn: { a?: boolean; b?: boolean } = {}): MatmulSpec => ({
+/** A product of dense matrices; `turn` b: its columns are rows in memory. */
+function dense(
+  m: number,
+  k: number,
+  n: number,
+  turn: { a?: boolean; b?: boolean } = {},
+  fma: boolean = true,
+): MatmulSpec {
+  return {
     m,
     k,
     n,
@@ -158,9 +165,28 @@ describe('the choice of an algorithm', () => {
     a: turn.a ? { row: 1, column: m, batch: [] } : { row: k, column: 1, batch: [] },
     b: turn.b ? { row: 1, column: k, batch: [] } : { row: n, column: 1, batch: [] },
     epilogue: {},
-    fma: true,
+    fma,
+  };
+}
+
+describe.each(variants)('edges of plans, fused multiply-add %s', (fma) => {
+  it('adds up all chunks of a long sum', () => {
+    const spec = dense(8, 10976, 10, { b: true }, fma);
+    expect(planMatmul(spec).tasks).toEqual([
+      { name: 'multiply', units: 4 },
+      { name: 'finish', units: 1 },
+    ]);
+    check({ random: new Random(5), spec, algorithm: 'dots' }, [8 * 10976, 10976 * 10]);
   });
 
+  it('knows where blocks of rows begin behind tiles that are smaller than the others', () => {
+    // 343 tiles in blocks of 19: the last is one of the smaller tiles, and others are in the block before it.
+    const m = fma ? 2055 : 1711;
+    check({ random: new Random(6), spec: dense(m, 9, 17, {}, fma), algorithm: 'panels' }, [m * 9, 9 * 17]);
+  });
+});
+
+describe('the choice of an algorithm', () => {
   it('reads the operands of dense layers where they lie', () => {
     for (const [m, k, n] of [
       [64, 3136, 10],
