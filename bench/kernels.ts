@@ -94,44 +94,42 @@ const ELEMENTS = 1 << 20;
 
 function elementwise(): Candidate[] {
   const [x, z] = [dense([ELEMENTS]), dense([ELEMENTS])];
-  const names: readonly UnaryName[] = ['relu', 'exp', 'log', 'tanh', 'sigmoid', 'erf'];
+  const names: readonly UnaryName[] = ['relu', 'exp', 'log', 'tanh', 'sigmoid', 'erf', 'sin', 'log1p', 'expm1'];
   const out = (): Float32Array => new Float32Array(ELEMENTS);
   return [
     ...names.map((name) => ({ name, flops: 0, run: () => kernels().unary(name, x, out()) })),
+    { name: 'pow', flops: 0, run: () => kernels().binary('pow', x, z, out()) },
     { name: 'add', flops: 0, run: () => kernels().binary('add', x, z, out()) },
     { name: 'sum', flops: 0, run: () => kernels().sum(x, [0], new Float32Array(1)) },
   ];
 }
 
-/** The operations of softmax over rows, as the library composes them. */
-function softmax([rows, columns]: readonly [number, number]): Candidate[] {
-  const x = dense([rows, columns]);
-  const [shape, strides] = [
-    [rows, columns],
-    [1, 0],
+/** Softmax and its relatives along an axis, whole calls with their copies. */
+function softmaxes(shape: readonly number[], axis: number): Candidate[] {
+  const x = dense(shape);
+  const rest = shape.filter((_, a) => a !== axis);
+  const [labels, g] = [dense(rest), dense(rest)];
+  for (let i = 0; i < labels.data.length; i++) labels.data[i] = i % (shape[axis] as number);
+  const all = (): Float32Array => new Float32Array(product(shape));
+  return [
+    { name: 'softmax', flops: 0, run: () => kernels().softmax(x, axis, all()) },
+    { name: 'logSoftmax', flops: 0, run: () => kernels().logSoftmax(x, axis, all()) },
+    {
+      name: 'cross entropy',
+      flops: 0,
+      run: () => kernels().crossEntropy(x, labels, axis, -100, new Float32Array(product(rest))),
+    },
+    {
+      name: 'gradient of cross entropy',
+      flops: 0,
+      run: () => kernels().crossEntropyGrad(x, labels, g, axis, -100, all()),
+    },
+    {
+      name: 'argMax',
+      flops: 0,
+      run: () => kernels().argExtreme('argMax', x, axis, new Float32Array(product(rest))),
+    },
   ];
-  const run = (): void => {
-    const k = kernels();
-    const [shifted, powers, sums, y] = [0, 0, 0, 0].map(() => new Float32Array(rows * columns)) as Float32Array[] as [
-      Float32Array,
-      Float32Array,
-      Float32Array,
-      Float32Array,
-    ];
-    const first = new Float32Array(rows);
-    k.argExtreme('argMax', x, 1, first);
-    k.gather(x, 1, { data: first, offset: 0, shape: [rows, 1], strides: [1, 1] }, first);
-    k.binary('sub', x, { data: first, offset: 0, shape, strides }, shifted);
-    k.unary('exp', { data: shifted, offset: 0, shape, strides: [columns, 1] }, powers);
-    k.sum({ data: powers, offset: 0, shape, strides: [columns, 1] }, [1], sums.subarray(0, rows));
-    k.binary(
-      'div',
-      { data: powers, offset: 0, shape, strides: [columns, 1] },
-      { data: sums, offset: 0, shape, strides },
-      y,
-    );
-  };
-  return [{ name: 'composed', flops: 0, run }];
 }
 
 function print(rows: readonly Row[]): void {
@@ -161,7 +159,7 @@ async function main(): Promise<void> {
     })),
     ...MATMULS.map((s) => ({ shape: s.name, make: () => matmuls(s) })),
     ...POOLS.map((s) => ({ shape: `pool ${s.name}`, make: () => pools(s) })),
-    ...SOFTMAXES.map((s) => ({ shape: `softmax ${s.join('×')}`, make: () => softmax(s) })),
+    ...SOFTMAXES.map((s) => ({ shape: `softmax ${s.join('×')} along axis 1`, make: () => softmaxes(s, 1) })),
     { shape: `elementwise, ${ELEMENTS} elements`, make: elementwise },
   ];
   const rows: Row[] = [];

@@ -91,8 +91,10 @@ export const POOLS: readonly PoolShape[] = [
   { name: 'ECG pool 2, batch 64', x: [64, 32, 192], kernel: [2], stride: 2 },
 ];
 
-/** Rows × columns of logits. */
-export const SOFTMAXES: readonly (readonly [number, number])[] = [
+/** Logits, with the classes on axis 1: digits, few classes, ImageNet's, and a class for each pixel. */
+export const SOFTMAXES: readonly (readonly number[])[] = [
   [64, 10],
+  [4096, 4],
   [256, 1000],
+  [8, 21, 64, 64],
 ];
