@@ -180,8 +180,8 @@ describe.each(variants)('edges of plans, fused multiply-add %s', (fma) => {
   });
 
   it('knows where blocks of rows begin behind tiles that are smaller than the others', () => {
-    // 343 tiles in blocks of 19: the last is one of the smaller tiles, and others are in the block before it.
-    const m = fma ? 2055 : 1711;
+    // 381 tiles in blocks of 20: the last is one of the smaller tiles, and others are in the block before it.
+    const m = fma ? 2283 : 1901;
     check({ random: new Random(6), spec: dense(m, 9, 17, {}, fma), algorithm: 'panels' }, [m * 9, 9 * 17]);
   });
 });
