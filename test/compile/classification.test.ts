@@ -96,6 +96,18 @@ describe('programs with softmax', () => {
     expect(() => gradient(x, labels.with(2, 4))).toThrow(/crossEntropy: label 4 at \[2\] is not a class/);
   });
 
+  it('tell the gradient of one loss from that of another', () => {
+    const [a, b] = [normals(1, 6, 4), normals(2, 6, 4)];
+    const labels = [Int32Array.of(0, 1, 2, 3, 0, 1), Int32Array.of(3, 3, 0, 0, 1, 2)] as const;
+    const fn = (x: Tensor, z: Tensor, y: Int32Array, w: Int32Array): Tensor[] => [
+      crossEntropy(x, y),
+      grad((v: Tensor) => crossEntropy(v, y))(z),
+      grad((v: Tensor) => crossEntropy(v, w))(x),
+    ];
+    const results = compile(fn)(a, b, ...labels);
+    fn(a, b, ...labels).forEach((expected, i) => expectClose(results[i]!, expected, 1e-6, `result ${i}`));
+  });
+
   it('differentiate twice', () => {
     const x = normals(4, 5, 3);
     const labels = Int32Array.of(0, 2, 1, -100, 2);

@@ -106,6 +106,11 @@ describe('programs that go by places', () => {
     expect(() => program(table, rows.with(3, 10))).toThrow(/gather: index 10 is not a whole number from 0 to 9/);
   });
 
+  it('add many terms in one place in double precision', () => {
+    const program = compile((source: Tensor) => scatterAdd(zeros([2]).add(2 ** 24), 0, zeros([1000]), source));
+    expect(program(zeros([1000]).add(1)).toArray()).toEqual([2 ** 24 + 1000, 2 ** 24]);
+  });
+
   it('refuse places outside of the axis, wherever they come from', () => {
     const x = normals(2, 3, 4);
     const program = compile((z: Tensor, at: Tensor) => gather(z, 1, at.add(1)));
