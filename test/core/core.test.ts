@@ -46,8 +46,8 @@ describe('typedgrad/core alone', () => {
     expect(x.exp().shape).toEqual([1, 2]);
     const whole = await import('typedgrad');
     expect(x.matmul(x.transpose()).item()).toBe(25);
-    expect(core.backend()).toBe(whole.backend());
     expect(core.backend().name).toBe('wasm');
+    expect(whole.backend()).toMatchObject(core.backend());
     vi.resetModules();
     await import('typedgrad');
     const { tensor, Tensor } = await import('typedgrad/core');
@@ -58,6 +58,7 @@ describe('typedgrad/core alone', () => {
   it('is a part of typedgrad: the same things under the same names', async () => {
     const whole: Record<string, unknown> = { ...(await import('typedgrad')) };
     const core: Record<string, unknown> = { ...(await import('typedgrad/core')) };
-    expect(Object.keys(core).filter((name) => core[name] !== whole[name])).toEqual([]);
+    // The whole library's tells of threads as well.
+    expect(Object.keys(core).filter((name) => core[name] !== whole[name])).toEqual(['backend']);
   });
 });
