@@ -29,6 +29,7 @@ import { inPlaceTargets, mergeLifetimes, placeOf } from './in-place.ts';
 import { type Kernel, type ProgramMemory, programMemory, type Region } from './memory.ts';
 import { separateBiases } from './passes/bias.ts';
 import { mergeCommonSubexpressions } from './passes/common.ts';
+import { foldConstants } from './passes/constant-folding.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { moveReluBehindPooling } from './passes/pooling.ts';
 import { findPoolPositions } from './passes/positions.ts';
@@ -55,6 +56,7 @@ export const passes: readonly ((graph: Graph) => Graph)[] = [
   removeDeadCode,
   mergeCommonSubexpressions,
   simplify,
+  foldConstants,
   mergeCommonSubexpressions,
   separateBiases,
   findPoolPositions,

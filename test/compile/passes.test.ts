@@ -2,9 +2,10 @@
 
 import { describe, expect, test } from 'vitest';
 import { fuse } from '../../src/compile/fuse.ts';
-import { checkGraph, type Graph, nameOf } from '../../src/compile/graph.ts';
+import { checkGraph, type Graph, nameOf, type Value, type View } from '../../src/compile/graph.ts';
 import { separateBiases } from '../../src/compile/passes/bias.ts';
 import { mergeCommonSubexpressions } from '../../src/compile/passes/common.ts';
+import { foldConstants } from '../../src/compile/passes/constant-folding.ts';
 import { removeDeadCode } from '../../src/compile/passes/dead-code.ts';
 import { moveReluBehindPooling } from '../../src/compile/passes/pooling.ts';
 import { findPoolPositions } from '../../src/compile/passes/positions.ts';
@@ -80,6 +81,52 @@ describe('mergeCommonSubexpressions', () => {
       [2],
     );
     expect(namesAfter(mergeCommonSubexpressions, graph)).toEqual(['exp', 'assign', 'exp', 'rand', 'rand']);
+  });
+});
+
+describe('foldConstants', () => {
+  /** A graph in which its first input has become a constant. */
+  const withConstant = (graph: Graph, data: Float32Array): Graph => {
+    const [input, ...inputs] = graph.inputs;
+    const value: Value = { ...input!, source: { kind: 'constant', data } };
+    const read = (view: View): View => (view.value === input ? { ...view, value } : view);
+    const nodes = graph.nodes.map((node) => ({ ...node, reads: node.reads.map(read) }));
+    return { ...graph, inputs, nodes, outputs: graph.outputs.map(read) };
+  };
+  const numbers = Float32Array.of(1, 2, 3, 4, 5, 6);
+  const constantsIn = ({ outputs }: Graph): (readonly number[] | null)[] =>
+    outputs.map(({ value: { source } }) => (source.kind === 'constant' ? [...source.data] : null));
+
+  test('computes what follows from constants alone, through views', () => {
+    const graph = withConstant(
+      graphOf((c, x) => [c.transpose().square().sum(1), c.add(1).mul(x)], [2, 3], [2, 3]),
+      numbers,
+    );
+    expect(namesAfter(foldConstants, graph)).toEqual(['mul']);
+    expect(constantsIn(foldConstants(graph))).toEqual([[17, 29, 45], null]);
+  });
+
+  test('leaves random draws, what is overwritten later, and what is large', () => {
+    const draws = withConstant(
+      graphOf((c) => c.add(rand([6])), [6]),
+      numbers,
+    );
+    expect(namesAfter(foldConstants, draws)).toEqual(['rand', 'add']);
+    const changing = withConstant(
+      graphOf(
+        (c, x) => {
+          const y = c.neg();
+          y.assign(x);
+          return y.add(c);
+        },
+        [6],
+        [6],
+      ),
+      numbers,
+    );
+    expect(namesAfter(foldConstants, changing)).toEqual(['neg', 'assign', 'add']);
+    const large = graphOf((c) => c.exp().sum(), [300, 300]);
+    expect(namesAfter(foldConstants, withConstant(large, new Float32Array(90000)))).toEqual(['exp', 'sum']);
   });
 });
 

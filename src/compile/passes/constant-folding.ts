@@ -1,0 +1,32 @@
+/**
+ * Operations whose operands are all known when the function is traced are carried out then, once, as long as the result
+ * is not so large that keeping it costs more than computing it.
+ */
+
+import { allocate } from '../../tensor/dtype.ts';
+import { sizeOf } from '../../tensor/shape.ts';
+import { type Graph, isWhole, type Source, type Value, valuesOf } from '../graph.ts';
+import { rewrite, updatedValues } from './rewrite.ts';
+
+/** 256 KB in single precision. */
+const mostElements = 65536;
+
+/** The graph with constants in place of what is computed from constants alone. */
+export function foldConstants(graph: Graph): Graph {
+  const updated = updatedValues(graph);
+  let next = Math.max(-1, ...valuesOf(graph).map((value) => value.id)) + 1;
+  return rewrite(graph, ({ op, attrs, reads, target }) => {
+    const isKnown = reads.length > 0 && reads.every((view) => view.value.source.kind === 'constant');
+    const { size, dtype } = target.value;
+    if (op === null || op.impure || !isKnown || size > mostElements || !isWhole(target)) return null;
+    if (updated.has(target.value) || reads.some((view) => sizeOf(view.shape) > mostElements)) return null;
+    const operands = reads.map(({ value, shape, strides, offset }) => {
+      const { data } = value.source as Extract<Source, { kind: 'constant' }>;
+      return { data, shape, strides, offset };
+    });
+    const data = allocate(dtype, size);
+    op.compute(operands, attrs, { shape: target.shape, dtype }, data);
+    const value: Value = { id: next++, source: { kind: 'constant', data }, size, dtype };
+    return { ...target, value, version: 0 };
+  });
+}
