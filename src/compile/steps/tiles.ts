@@ -12,6 +12,7 @@ import { poolFunctions, poolKey, unpoolFunctions } from '../../kernels/wasm/pool
 import { type Chunk, product, type TiledSizes, tileRows } from '../../kernels/wasm/winograd/geometry.ts';
 import { gradientFunctions, gradientKey, gradientScratch } from '../../kernels/wasm/winograd/gradient.ts';
 import { linearFunctions, linearKey, linearScratch } from '../../kernels/wasm/winograd/linear.ts';
+import { canPoolTiles, type TilePool } from '../../kernels/wasm/winograd/output.ts';
 import {
   type GradientPlan,
   type LinearPlan,
@@ -33,7 +34,7 @@ import type { Group } from '../group.ts';
 import type { ConvAttrs } from '../patterns.ts';
 import { type PlaneLayout, poolKernelOf } from './pool.ts';
 import { runApart } from './single.ts';
-import type { Step, StepContext, ThreadRegion } from './step.ts';
+import type { Step, StepContext } from './step.ts';
 
 type Address = Expr<'i32'>;
 type I = Local<'i32'>;
@@ -103,6 +104,20 @@ interface Source {
   /** Tasks that come first. */
   readonly tasks: readonly Task[];
   at(f: FunctionBuilder, start: Start, thread: Address): Address;
+}
+
+/** Where a chunk's results go. */
+interface Sink {
+  readonly yImage: number;
+  readonly pool?: TilePool;
+  /** The results, or pooled values and positions, of the chunk's first image, from an output on. */
+  at(start: Start, thread: Address, output: number): [Address, Address];
+  after?(f: FunctionBuilder, start: Start, y: I, output: number, outputs: number): void;
+}
+
+interface Pooled {
+  readonly indexed: boolean;
+  at(image: Address, output: number): [values: Address, positions: Address];
 }
 
 class TiledLowering {
@@ -208,40 +223,26 @@ class TiledLowering {
     const [node] = nodes as [GraphNode];
     const { groups } = (node.attrs as ConvAttrs).geometry;
     const add = nodes.find((other) => nameOf(other) === 'add');
-    const pool = nodes.find((other) => nameOf(other) === 'maxPoolIndices');
-    const result = (add ?? node).target;
     const { sizes } = plan.kernel;
-    const isDense = pool === undefined || this.#context.isNeeded(result.value);
-    const isPooledAtOnce = pool !== undefined && chunks.isWhole;
-    const ySize = product(sizes.y);
-    // What is pooled at once lies in the thread's own memory, one block of outputs after the other.
-    const own = isPooledAtOnce && !isDense;
-    const yImage = own ? plan.kernel.outputs * ySize : sizes.yImage;
-    const place = own
-      ? this.#context.perThread(chunks.chunk.images * yImage)
-      : isDense
-        ? this.#context.address(result)
-        : this.#context.scratch(result.value.size).address;
-    const pooling = pool === undefined ? null : this.#pooling(nodes, pool);
+    const { sink, later } = this.#sink(nodes, (add ?? node).target, plan, chunks);
     const scratch = this.#context.perThread(linearScratch(plan.kernel));
     const biasAt = add ? this.#context.address(add.reads[1]!) : 0;
 
     const block = (f: FunctionBuilder, start: Start, from: I, flag: Address, thread: Address, number: number): void => {
       const first = number * plan.kernel.outputs;
       const outputs = Math.min(plan.kernel.outputs, sizes.outputs - first);
-      const kernel = { ...plan.kernel, sizes: { ...sizes, yImage }, outputs, bias: add !== undefined };
+      const { yImage, pool } = sink;
+      const shape = { ...plan.kernel, sizes: { ...sizes, yImage }, outputs, bias: add !== undefined };
+      const kernel = pool === undefined ? shape : { ...shape, pool };
       const run = this.#context.imported(linearKey(kernel), () => linearFunctions(kernel), 'chunk');
       for (let g = 0; g < groups; g++) {
         const output = g * sizes.outputs + first;
-        const y = f.let(yAddress(place, start, thread, 4 * yImage, own ? 0 : 4 * output * ySize), 'y');
+        const [y, index] = sink.at(start, thread, output).map((at) => f.let(at, 'y')) as [I, I];
         const x = op('i32.add', from, i32(4 * g * sizes.channels * product(sizes.x)));
         const filters = i32(u + 4 * (g * filterFloats(plan.filters) + first * outerPitch(plan.filters)));
-        const memory = scratch.at(thread);
-        f.call(run, x, filters, y, i32(biasAt + 4 * output), memory, flag, start.images, start.plane, start.row);
-        if (isPooledAtOnce) {
-          const layout = { planes: outputs, imageStride: yImage, planeStride: ySize };
-          forImages(f, chunks, start, (images) => pooling!(f, y, start.image, output, { ...layout, images }));
-        }
+        const more = [i32(biasAt + 4 * output), scratch.at(thread), flag, start.images, start.plane, start.row];
+        f.call(run, x, filters, y, index, ...more);
+        sink.after?.(f, start, y, output, outputs);
       }
     };
     const task: Task = {
@@ -261,25 +262,63 @@ class TiledLowering {
         }
       },
     };
-    if (pool === undefined || isPooledAtOnce) return [task];
-    const later: Task = {
-      units: pool.reads[0]!.shape[0]!,
-      emit: (f, unit) => pooling!(f, placeAt(place as number, [unit, 4 * yImage]), unit, 0, denseLayout(pool, 1)),
-    };
-    return [task, later];
+    return [task, ...later];
   }
 
-  /** Emits the pooling of some planes: from where, of which images and outputs on. */
-  #pooling(
-    nodes: readonly GraphNode[],
-    pool: GraphNode,
-  ): (
-    f: FunctionBuilder,
-    from: Address,
-    image: Address,
-    output: number,
-    layout: Omit<PlaneLayout, 'rowStrides'>,
-  ) => void {
+  /** Where results go, and what is done to them there. */
+  #sink(nodes: readonly GraphNode[], result: View, plan: LinearPlan, chunks: Chunks): { sink: Sink; later: Task[] } {
+    const { sizes, outputs } = plan.kernel;
+    const pool = nodes.find((other) => nameOf(other) === 'maxPoolIndices');
+    const plane = product(sizes.y);
+    const isDense = pool === undefined || this.#context.isNeeded(result.value);
+    const denseAt = (base: number): Sink => ({
+      yImage: sizes.yImage,
+      at: ({ image }, _, output) => [placeAt(base + 4 * output * plane, [image, 4 * sizes.yImage]), i32(0)],
+    });
+    if (pool === undefined) return { sink: denseAt(this.#context.address(result)), later: [] };
+    const pooled = this.#pooled(nodes, pool);
+    if (!isDense && isTilePool(pool, sizes)) {
+      const sink: Sink = {
+        yImage: sizes.yImage,
+        pool: { indexed: pooled.indexed, image: sizeOf(pool.target.shape.slice(1)) },
+        at: ({ image }, _, output) => pooled.at(image, output),
+      };
+      return { sink, later: [] };
+    }
+    const pooling = (f: FunctionBuilder, from: Address, image: Address, output: number, layout: PlaneLayout): void => {
+      const kernel = poolKernelOf(pool, layout, pooled.indexed);
+      f.call(
+        this.#context.imported(poolKey('pool', kernel), () => poolFunctions(kernel)),
+        from,
+        ...pooled.at(image, output),
+      );
+    };
+    if (!chunks.isWhole) {
+      // Windows may lie across chunks: pooled when all are done.
+      const base = isDense ? this.#context.address(result) : this.#context.scratch(result.value.size).address;
+      const later: Task = {
+        units: pool.reads[0]!.shape[0]!,
+        emit: (f, unit) => pooling(f, placeAt(base, [unit, 4 * sizes.yImage]), unit, 0, denseLayout(pool, 1)),
+      };
+      return { sink: denseAt(base), later: [later] };
+    }
+    // What nobody else wants lies in the thread's own memory, one block of outputs after the other.
+    const yImage = isDense ? sizes.yImage : outputs * plane;
+    const own = isDense ? null : this.#context.perThread(chunks.chunk.images * yImage);
+    const sink: Sink = {
+      ...(own === null ? denseAt(this.#context.address(result)) : { at: (_, thread) => [own.at(thread), i32(0)] }),
+      yImage,
+      after: (f, start, y, output, count) =>
+        forImages(f, chunks, start, (images) => {
+          const layout = { ...denseLayout(pool, images), planes: count, imageStride: yImage };
+          pooling(f, y, start.image, output, layout);
+        }),
+    };
+    return { sink, later: [] };
+  }
+
+  /** Where pooled values and their positions go. */
+  #pooled(nodes: readonly GraphNode[], pool: GraphNode): Pooled {
     const gather = nodes.find((other) => nameOf(other) === 'gather');
     const values = gather
       ? this.#context.address(gather.target)
@@ -287,12 +326,12 @@ class TiledLowering {
     const indexed = this.#context.isNeeded(pool.target.value);
     const index = indexed ? this.#context.address(pool.target) : 0;
     const [image, plane] = [1, 2].map((axis) => 4 * sizeOf(pool.target.shape.slice(axis))) as [number, number];
-    return (f, from, first, output, layout) => {
-      const { rowStrides } = denseLayout(pool, 1);
-      const kernel = poolKernelOf(pool, { ...layout, rowStrides }, indexed);
-      const run = this.#context.imported(poolKey('pool', kernel), () => poolFunctions(kernel));
-      const at = (base: number): Address => placeAt(base + output * plane, [first, image]);
-      f.call(run, from, at(values), at(index));
+    return {
+      indexed,
+      at: (first, output) => [
+        placeAt(values + output * plane, [first, image]),
+        indexed ? placeAt(index + output * plane, [first, image]) : i32(0),
+      ],
     };
   }
 
@@ -393,8 +432,10 @@ function forImages(f: FunctionBuilder, chunks: Chunks, { images }: Start, body: 
   }
 }
 
-function yAddress(place: number | ThreadRegion, start: Start, thread: Address, image: number, bytes: number): Address {
-  return typeof place === 'number' ? placeAt(place + bytes, [start.image, image]) : place.at(thread);
+/** Whether a pooling's windows are tiles. */
+function isTilePool(pool: GraphNode, sizes: TiledSizes): boolean {
+  const { kernel, stride } = poolKernelOf(pool, denseLayout(pool, 1), false);
+  return kernel.join() === '1,2,2' && stride.join() === '1,2,2' && canPoolTiles(sizes.y);
 }
 
 /** The step of a convolution by tiles and what was fused with it, or null where the direct kernels are as good. */

@@ -106,7 +106,7 @@ export function runLinear(
         const output = g * sizes.outputs + first;
         const u = at.u + g * uGroup + 4 * first * outerPitch(filters);
         const [xAt, yAt, biasAt] = [at.x + g * xGroup, at.y + output * yOutput, at.bias + 4 * output];
-        (r.chunks[b] as KernelFunction)(xAt, u, yAt, biasAt, at.scratch, at.flag, count, plane, row);
+        (r.chunks[b] as KernelFunction)(xAt, u, yAt, 0, biasAt, at.scratch, at.flag, count, plane, row);
       });
     }
     if (r.units[i + 1]?.image !== image) memory.read(at.y, y as Float32Array, image * yImage, count * yImage);

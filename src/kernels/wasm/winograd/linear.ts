@@ -22,7 +22,7 @@ import {
   type TiledSizes,
   tileColumns,
 } from './geometry.ts';
-import { type Output, outputFunction } from './output.ts';
+import { type Output, outputFunction, poolFunction, type TilePool } from './output.ts';
 import { type Transform, transformFunction, zeroFloats } from './transforms.ts';
 import { filterPosition, innerPitch, outerPitch } from './weights.ts';
 
@@ -35,6 +35,8 @@ export interface LinearKernel {
   readonly outputs: number;
   readonly bias: boolean;
   readonly fma: boolean;
+  /** Pools the results instead of storing them. */
+  readonly pool?: TilePool;
 }
 
 interface Parts {
@@ -103,7 +105,8 @@ export function linearScratch(k: LinearKernel): number {
 }
 
 /**
- * Exported: `chunk(x, u, y, bias, scratch, flag, images, plane, row)`, x and y at the chunk's first image. The vector at
+ * Exported: `chunk(x, u, y, index, bias, scratch, flag, images, plane, row)`, x and y (the pooled values, and their positions in
+ * `index`, if there is pooling) at the chunk's first image. The vector at
  * `flag` gets a NaN if a result is not finite.
  */
 export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
@@ -111,7 +114,8 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
   const parts = partsOf(k);
   const { transform, taps } = parts;
   const run = new FunctionBuilder('chunk');
-  const [x, u, y, bias] = ['x', 'u', 'y', 'bias'].map((n) => run.param('i32', n)) as [I, I, I, I];
+  const [x, u, y, index] = ['x', 'u', 'y', 'index'].map((n) => run.param('i32', n)) as [I, I, I, I];
+  const bias = run.param('i32', 'bias');
   const [scratch, flag, images] = ['scratch', 'flag', 'images'].map((n) => run.param('i32', n)) as [I, I, I];
   const [plane, row] = ['plane', 'row'].map((n) => run.param('i32', n)) as [I, I];
   const input = transformFunction('input', transform);
@@ -122,7 +126,8 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
   run.call(input, x, v, scratch, images, plane, row);
   const blocks = splitOutputs(k.outputs, fma);
   const uPosition = filterPosition({ outer: sizes.outputs, inner: sizes.channels, taps: sizes.taps, adjoint: false });
-  const ySize = product(sizes.y);
+  const [depth, height, width] = sizes.y;
+  const ySize = k.pool === undefined ? product(sizes.y) : depth * Math.floor(height / 2) * Math.floor(width / 2);
   for (const q of new Set(blocks)) {
     const rows = rowFunction(taps, q);
     const output: Output = {
@@ -137,8 +142,9 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
       channel: taps.yOutput,
       bias: k.bias,
       fma,
+      ...(k.pool && { pool: k.pool }),
     };
-    const back = outputFunction(`output_${q}`, output);
+    const back = k.pool ? poolFunction(`pool_${q}`, output) : outputFunction(`output_${q}`, output);
     made.push(rows, back);
     run.repeat(blocks.filter((b) => b === q).length, () => {
       const [vi, ui, mi] = [run.let(v, 'vi'), run.let(u, 'ui'), run.let(m, 'mi')];
@@ -148,15 +154,16 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
         run.advance(ui, 4 * uPosition);
         run.advance(mi, 4 * parts.sumPosition);
       });
-      run.call(back, m, y, bias, flag, images, plane, row);
+      run.call(back, m, y, ...(k.pool ? [index] : []), bias, flag, images, plane, row);
       run.advance(u, 4 * q * taps.wOutput);
       run.advance(y, 4 * q * ySize);
+      if (k.pool) run.advance(index, 4 * q * ySize);
       run.advance(bias, 4 * q);
     });
   }
   return [...made, run];
 }
 
-export function linearKey({ sizes, chunk, outputs, bias, fma }: LinearKernel): string {
-  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${fma ? 'f' : ''}`;
+export function linearKey({ sizes, chunk, outputs, bias, fma, pool }: LinearKernel): string {
+  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${fma ? 'f' : ''}${pool ? `p${pool.image}${pool.indexed ? 'i' : ''}` : ''}`;
 }

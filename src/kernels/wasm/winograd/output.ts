@@ -28,7 +28,21 @@ export interface Output {
   readonly channel: number;
   readonly bias: boolean;
   readonly fma: boolean;
+  /** A tile is a window: its largest element is stored instead. */
+  readonly pool?: TilePool;
 }
+
+/** Max pooling by windows of 2 × 2, side by side: the results of a tile are one window, if they all exist. */
+export interface TilePool {
+  /** Whether positions are wanted, too: where in the plane the (first) largest is. */
+  readonly indexed: boolean;
+  /** Floats from image to image of the pooled arrays. */
+  readonly image: number;
+}
+
+/** Whether windows of 2 × 2 of planes of this size can be pooled on the way: rows of four at least. */
+export const canPoolTiles = (size: readonly number[]): boolean =>
+  (size.at(-1) as number) >= 8 && (size.at(-2) as number) >= 2;
 
 /** Stores `width` floats of eight, and lets what is not finite stay in `check`. */
 function storeRow(
@@ -68,26 +82,93 @@ interface Place {
   readonly bottom: (body: () => void) => void;
 }
 
-function emitGroup(f: FunctionBuilder, o: Output, at: Place, bias: V, check: Local<'v128'>): void {
+/** The four results of four tiles: first row even and odd, second row even and odd. */
+function emitResults(f: FunctionBuilder, o: Output, m: I, tile: number, bias: V): (row: 0 | 1) => [V, V] {
   const sums = [0, 1, 2, 3].map((j) => {
-    const [m0, m1, m2, m3] = [0, 1, 2, 3].map((i) => vectorAt(at.m, (4 * i + j) * o.position + at.tile));
+    const [m0, m1, m2, m3] = [0, 1, 2, 3].map((i) => vectorAt(m, (4 * i + j) * o.position + tile));
     const [a, b] = [f.let(m1 as V, 'm'), f.let(m2 as V, 'm')];
     return [
       f.let(op('f32x4.add', op('f32x4.add', a, b), m0 as V), 's'),
       f.let(op('f32x4.add', op('f32x4.sub', a, b), m3 as V), 's'),
     ] as const;
   });
-  const row = (r: 0 | 1): [V, V] => {
+  const scaled = (v: V): V =>
+    f.let(o.bias ? multiplyAdd(o.fma, v, f32x4(0.25), bias) : op('f32x4.mul', v, f32x4(0.25)), 'y');
+  return (r) => {
     const [s0, s1, s2, s3] = sums.map((s): V => s[r]) as [V, V, V, V];
-    const scaled = (v: V): V =>
-      f.let(o.bias ? multiplyAdd(o.fma, v, f32x4(0.25), bias) : op('f32x4.mul', v, f32x4(0.25)), 'y');
-    const even = scaled(op('f32x4.add', op('f32x4.add', s1, s2), s0));
-    const odd = scaled(op('f32x4.add', op('f32x4.sub', s1, s2), s3));
+    return [scaled(op('f32x4.add', op('f32x4.add', s1, s2), s0)), scaled(op('f32x4.add', op('f32x4.sub', s1, s2), s3))];
+  };
+}
+
+function emitGroup(f: FunctionBuilder, o: Output, at: Place, bias: V, check: Local<'v128'>): void {
+  const results = emitResults(f, o, at.m, at.tile, bias);
+  const row = (r: 0 | 1): [V, V] => {
+    const [even, odd] = results(r);
     return [shuffle(even, odd, [0, 4, 1, 5]), shuffle(even, odd, [2, 6, 3, 7])];
   };
   const width = o.target.size[2];
   storeRow(f, o, at.y, at.floats, row(0), at.width, check);
   at.bottom(() => storeRow(f, o, at.y, width + at.floats, row(1), at.width, check));
+}
+
+/** The largest of each of four tiles, and its position, counted from `index`, that of the tiles' first elements. */
+function emitWindows(
+  f: FunctionBuilder,
+  o: Output,
+  at: { readonly m: I; readonly y: I; readonly index: I; readonly tile: number; readonly first: V },
+  bias: V,
+  check: Local<'v128'>,
+): void {
+  const results = emitResults(f, o, at.m, at.tile, bias);
+  const width = o.target.size[2];
+  const values = [results(0), results(1)].flatMap((row, r) => row.map((value, c) => ({ value, step: r * width + c })));
+  const most = f.let(values[0]?.value as V, 'most');
+  const where = f.let(at.first, 'where');
+  values.forEach(({ value, step }, i) => {
+    f.set(check, multiplyAdd(o.fma, value, f32x4(0), check));
+    if (i === 0) return;
+    if (o.pool?.indexed) {
+      const larger = f.let(op('f32x4.gt', value, most), 'larger');
+      f.set(where, op('v128.bitselect', op('f32x4.add', at.first, f32x4(step)), where, larger));
+    }
+    // pmax(most, value) is value only where it is larger: of equal ones, 0 and -0 among them, the first is kept.
+    f.set(most, op('f32x4.pmax', most, value));
+  });
+  f.store('v128.store', at.y, most, 4 * at.tile);
+  if (o.pool?.indexed) f.store('v128.store', at.index, where, 4 * at.tile);
+}
+
+/** The columns 0, 2, 4, 6 of four tiles. */
+const evenColumns: V = {
+  name: 'v128.const',
+  args: [],
+  immediates: [...new Uint8Array(Float32Array.of(0, 2, 4, 6).buffer)],
+  type: 'v128',
+};
+
+/** One row of windows. `start` is the position of the row's first element. */
+function emitWindowRow(
+  f: FunctionBuilder,
+  o: Output,
+  m: I,
+  y: I,
+  index: I,
+  start: Local<'v128'>,
+  bias: V,
+  check: Local<'v128'>,
+): void {
+  const windows = Math.floor(o.target.size[2] / 2);
+  const full = Math.floor(windows / 4);
+  const [p, q, r, first] = [f.let(m, 'p'), f.let(y, 'q'), f.let(index, 'r'), f.let(start, 'first')];
+  f.repeat(full, () => {
+    emitWindows(f, o, { m: p, y: q, index: r, tile: 0, first }, bias, check);
+    for (const pointer of [p, q, r]) f.advance(pointer, 16);
+    f.set(first, op('f32x4.add', first, f32x4(8)));
+  });
+  if (windows % 4 > 0) {
+    const tile = windows - 4;
+    emitWindows(f, o, { m, y, index, tile, first: f.let(op('f32x4.add', start, f32x4(2 * tile)), 'f') }, bias, check);
+  }
 }
 
 /** One row of tiles. */
@@ -157,6 +238,64 @@ export function outputFunction(name: string, o: Output): FunctionBuilder {
       f.advance(sums, 4 * o.rows * o.columns * o.pitch);
     });
     f.advance(y, 4 * depth * plane);
+    f.advance(m, 4 * o.channel);
+    if (o.bias) f.advance(biasAt, 4);
+  });
+  f.store('v128.store', flag, check);
+  return f;
+}
+
+/**
+ * pool(m, y, index, bias, flag, images, plane0, row0): the same with the largest of each window in the place of the
+ * window; `y` and `index` at the chunk's first image.
+ */
+export function poolFunction(name: string, o: Output): FunctionBuilder {
+  const f = new FunctionBuilder(name, { exported: false });
+  const [m, y, index, biasAt] = ['m', 'y', 'index', 'bias'].map((n) => f.param('i32', n)) as [I, I, I, I];
+  const [flag, images] = [f.param('i32', 'flag'), f.param('i32', 'images')];
+  const [plane0, row0] = [f.param('i32', 'plane0'), f.param('i32', 'row0')];
+  const [depth, height, width] = o.target.size;
+  const [ph, pw] = [Math.floor(height / 2), Math.floor(width / 2)];
+  const check = f.let(vectorAt(flag, 0), 'check');
+  const begin = f.let(
+    op('i32.add', op('i32.mul', plane0, i32(4 * ph * pw)), op('i32.mul', row0, i32(4 * pw))),
+    'begin',
+  );
+  f.advance(y, begin);
+  f.advance(index, begin);
+  const position = op('i32.add', op('i32.mul', plane0, i32(height * width)), op('i32.mul', row0, i32(2 * width)));
+  const origin = f.let(op('f32x4.add', op('f32x4.splat', op('f32.convert_i32_s', position)), evenColumns), 'origin');
+  f.repeat(o.outputs, () => {
+    const bias = o.bias ? f.let(splatAt(biasAt, 0), 'bias') : f32x4(0);
+    const [image, sums, i] = [f.let(i32(0), 'image'), f.let(m, 'sums'), f.let(i32(0), 'i')];
+    f.while(i, images, 1, () => {
+      const [to, from, d] = [f.let(image, 'to'), f.let(sums, 'from'), f.let(plane0, 'd')];
+      const start = f.let(origin, 'start');
+      f.repeat(o.planes, () => {
+        const [line, tiles, r] = [f.let(to, 'line'), f.let(from, 'tiles'), f.let(row0, 'r')];
+        const first = f.let(start, 'first');
+        f.if(op('i32.lt_u', d, i32(depth)), () =>
+          f.repeat(o.rows, () => {
+            f.if(op('i32.lt_u', r, i32(ph)), () => {
+              const [value, where] = [f.let(op('i32.add', y, line), 'v'), f.let(op('i32.add', index, line), 'w')];
+              emitWindowRow(f, o, tiles, value, where, first, bias, check);
+            });
+            f.advance(r, 1);
+            f.advance(line, 4 * pw);
+            f.advance(tiles, 4 * o.columns);
+            f.set(first, op('f32x4.add', first, f32x4(2 * width)));
+          }),
+        );
+        f.advance(d, 1);
+        f.advance(to, 4 * ph * pw);
+        f.advance(from, 4 * o.rows * o.columns);
+        f.set(start, op('f32x4.add', start, f32x4(height * width)));
+      });
+      f.advance(image, 4 * (o.pool as TilePool).image);
+      f.advance(sums, 4 * o.rows * o.columns * o.pitch);
+    });
+    f.advance(y, 4 * depth * ph * pw);
+    f.advance(index, 4 * depth * ph * pw);
     f.advance(m, 4 * o.channel);
     if (o.bias) f.advance(biasAt, 4);
   });
