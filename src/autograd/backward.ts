@@ -11,6 +11,7 @@ import { clone, detach } from '../ops/views.ts';
 import { checkKeys } from '../tensor/options.ts';
 import { isDense, sameShape, showShape } from '../tensor/shape.ts';
 import type { BackwardOptions, Tensor } from '../tensor/tensor.ts';
+import { Holders } from './holders.ts';
 import { isGradEnabled, withGrad } from './mode.ts';
 import { Node } from './node.ts';
 
@@ -62,26 +63,45 @@ function propagate(
   cut: ReadonlySet<Key> | null = null,
 ): Map<Key, Tensor> {
   const gradients = new Map<Key, Tensor>([[keyOf(output), seed]]);
+  const holders = new Holders(createGraph);
+  holders.hold(seed);
   const nodes = nodesBehind(output, cut);
   const needed = wanted === null ? null : nodesLeadingTo(wanted, nodes);
   withGrad(createGraph, () => {
     for (const node of nodes) {
       const g = gradients.get(node);
-      if (wanted === null || !wanted.has(node)) gradients.delete(node);
       if (g === undefined) continue;
+      holders.show(node.op, g);
       for (const [i, input] of node.inputs.entries()) {
         if (!input.requiresGrad || (needed !== null && !needed.has(keyOf(input)))) continue;
         const vjp = vjpOf(node.op, i);
         if (vjp === null) continue;
         const part = vjp(g, node, i);
         checkGradient(node, i, part);
+        holders.hold(part);
+        holders.show(node.op, part);
         const before = gradients.get(keyOf(input));
-        gradients.set(keyOf(input), before === undefined ? part : add(before, part));
+        if (before === undefined) gradients.set(keyOf(input), part);
+        else gradients.set(keyOf(input), added(before, part, holders));
       }
+      if (wanted?.has(node)) continue;
+      gradients.delete(node);
+      holders.release(g);
     }
   });
   if (!retainGraph) for (const node of nodes) node.release();
   return gradients;
+}
+
+/** The sum of two gradients, for which neither is needed any more. */
+function added(before: Tensor, part: Tensor, holders: Holders): Tensor {
+  const total = holders.addInPlace(before, part) ?? add(before, part);
+  if (total !== before) {
+    holders.hold(total);
+    holders.release(before);
+  }
+  holders.release(part);
+  return total;
 }
 
 /** `wanted`, and all operations that a gradient passes on its way there. */

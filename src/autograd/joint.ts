@@ -5,6 +5,14 @@ import type { Call, Vjp } from '../ops/op.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { isGradEnabled } from './mode.ts';
 
+/** The vjps that were made here; functions of users are among them. */
+const made = new WeakSet<object>();
+
+/** Whether a vjp comes from `jointVjp`. */
+export function isJoint(vjp: unknown): boolean {
+  return typeof vjp === 'function' && made.has(vjp);
+}
+
 interface Memo {
   readonly call: unknown;
   readonly recorded: boolean;
@@ -25,9 +33,11 @@ export function jointVjp<A>(all: (g: Tensor, call: Call<A>) => readonly (Tensor 
     memos.set(g, { call, recorded, parts });
     return parts;
   };
-  return (g, call, i) => {
+  const vjp: Vjp<A> = (g, call, i) => {
     const parts = partsFor(g, call);
     if (i === parts.length - 1) memos.delete(g);
     return parts[i] ?? fullLike(call.specs[i]!, 0);
   };
+  made.add(vjp);
+  return vjp;
 }

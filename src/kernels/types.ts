@@ -2,8 +2,8 @@
  * What every set of kernels provides. Kernels see typed arrays, offsets and strides, never a tensor; sizes, offsets
  * and strides are counted in elements. Shapes have been checked by the operation before a kernel is called.
  *
- * An input is `Strided`: any view, so strides may be zero or negative. An output `y` is a freshly allocated, zeroed
- * typed array of the same dtype as the inputs, dense in row-major order, that the kernel fills. Sums are accumulated
+ * An input is `Strided`: any view, so strides may be zero or negative. An output `y` is a typed array of the same dtype as
+ * the inputs, dense in row-major order, that the kernel fills; what it holds before does not matter, unless that is said. Sums are accumulated
  * in double precision and rounded once.
  */
 

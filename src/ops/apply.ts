@@ -8,6 +8,7 @@ import { elementwiseKernels } from '../kernels/elementwise.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { sameShape, showShape, sizeOf } from '../tensor/shape.ts';
+import { takeSpare } from '../tensor/spare.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import type { AnyComputeOp, AnyOp, Op } from './op.ts';
 
@@ -49,7 +50,9 @@ export const eager: Interpreter = {
     const result = runLarge?.(op, inputs, attrs) ?? null;
     if (result !== null) return result;
     const out = op.infer(inputs, attrs);
-    const y = allocate(out.dtype, sizeOf(out.shape));
+    const size = sizeOf(out.shape);
+    const spare = op.overwrites && out.dtype === 'float32' ? takeSpare(size) : null;
+    const y = spare ?? allocate(out.dtype, size);
     op.compute(inputs, attrs, out, y);
     return fromStorage(y, out.shape);
   },

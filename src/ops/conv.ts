@@ -40,6 +40,7 @@ interface ConvAttrs {
 const convOp: ComputeOp<ConvAttrs> = {
   kind: 'compute',
   name: 'conv',
+  overwrites: true,
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   compute: ([x, w, bias], { geometry, shape }, _, y) => convKernels().conv(x!, w!, geometry, shape, y, bias),
   vjp: [
@@ -56,6 +57,7 @@ const convOp: ComputeOp<ConvAttrs> = {
 const convInputGradOp: ComputeOp<ConvAttrs> = {
   kind: 'compute',
   name: 'convInputGrad',
+  overwrites: true,
   infer: ([g], { shape }) => ({ shape, dtype: g!.dtype }),
   compute: ([g, w], { geometry, shape }, _, y) => convKernels().convInputGrad(g!, w!, geometry, shape, y),
   vjp: [
@@ -67,6 +69,7 @@ const convInputGradOp: ComputeOp<ConvAttrs> = {
 const convWeightGradOp: ComputeOp<ConvAttrs> = {
   kind: 'compute',
   name: 'convWeightGrad',
+  overwrites: true,
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   compute: ([x, g], { geometry, shape }, _, y) => convKernels().convWeightGrad(x!, g!, geometry, shape, y),
   vjp: [

@@ -25,6 +25,7 @@ function unary(name: UnaryName, vjp: Derivative<Call<undefined>>): Unary {
   const op: ComputeOp = {
     kind: 'compute',
     name,
+    overwrites: true,
     infer: ([x]) => x!,
     compute: ([x], _, __, y) => elementwiseKernels().unary(name, x!, y),
     vjp,
@@ -36,6 +37,7 @@ function binaryOp(name: BinaryName, vjpA: Derivative<Call<undefined>>, vjpB: Der
   return {
     kind: 'compute',
     name,
+    overwrites: true,
     infer: ([a]) => a!,
     compute: ([a, b], _, __, y) => elementwiseKernels().binary(name, a!, b!, y),
     vjp: vjpA || vjpB ? [vjpA, vjpB] : null,
@@ -196,6 +198,7 @@ export const isNaN: Unary = unary('isNaN', null);
 const whereOp: ComputeOp = {
   kind: 'compute',
   name: 'where',
+  overwrites: true,
   infer: ([, a]) => a!,
   compute: ([condition, a, b], _, __, y) => elementwiseKernels().where(condition!, a!, b!, y),
   vjp: [null, (g, c) => where(c.input(0), g, 0), (g, c) => where(c.input(0), 0, g)],
@@ -212,6 +215,7 @@ export function where(condition: Operand, a: Operand, b: Operand): Tensor {
 const castOp: ComputeOp<DType> = {
   kind: 'compute',
   name: 'to',
+  overwrites: true,
   infer: ([x], dtype) => ({ shape: x!.shape, dtype }),
   compute: ([x], _, __, y) => elementwiseKernels().copy(x!, y),
   vjp: (g, c) => to(g, c.specs[0]!.dtype),

@@ -21,6 +21,7 @@ import { reshape, squeeze, transpose, unsqueeze } from './views.ts';
 const matmulOp: ComputeOp = {
   kind: 'compute',
   name: 'matmul',
+  overwrites: true,
   infer: ([a, b]) => ({ shape: [...a!.shape.slice(0, -1), b!.shape.at(-1)!], dtype: a!.dtype }),
   compute: ([a, b], _, __, y) => matmulKernels().matmul(a!, b!, y),
   vjp: [(g, c) => product(g, transpose(c.input(1))), (g, c) => product(transpose(c.input(0)), g)],

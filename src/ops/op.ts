@@ -43,7 +43,9 @@ export interface ComputeOp<A = undefined> extends OpBase<A> {
   infer(inputs: readonly Tensor[], attrs: A): TensorSpec;
   /** Whether it gives another result each time, as random numbers do; such an operation is never merged or left out. */
   readonly impure?: true;
-  /** Fills `y`, which is zeroed and of shape `out.shape`. */
+  /** Whether it writes every element of `y`, which then may hold anything. */
+  readonly overwrites?: true;
+  /** Fills `y`, which is zeroed (unless it `overwrites`) and of shape `out.shape`. */
   compute(inputs: readonly Strided[], attrs: A, out: TensorSpec, y: FloatArray): void;
 }
 

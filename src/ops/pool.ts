@@ -36,6 +36,7 @@ interface PoolAttrs {
 const maxPoolOp: ComputeOp<PoolAttrs> = {
   kind: 'compute',
   name: 'maxPool',
+  overwrites: true,
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   compute: ([x], { geometry, shape }, _, y) => poolKernels().maxPool(x!, geometry, shape, y),
   vjp: (g, c) => spreadMaxima(g, c.input(0), c.attrs.geometry),
@@ -45,6 +46,7 @@ const maxPoolOp: ComputeOp<PoolAttrs> = {
 const maxPoolSpreadOp: ComputeOp<PoolAttrs> = {
   kind: 'compute',
   name: 'maxPoolSpread',
+  overwrites: true,
   infer: ([g], { shape }) => ({ shape, dtype: g!.dtype }),
   compute: ([g, x], { geometry, shape }, _, y) => poolKernels().maxPoolSpread(g!, x!, geometry, shape, y),
   vjp: [(v, c) => pickMaxima(v, c.input(1), c.attrs.geometry, c.specs[0]!.shape), null],
@@ -54,6 +56,7 @@ const maxPoolSpreadOp: ComputeOp<PoolAttrs> = {
 const maxPoolPickOp: ComputeOp<PoolAttrs> = {
   kind: 'compute',
   name: 'maxPoolPick',
+  overwrites: true,
   infer: ([v], { shape }) => ({ shape, dtype: v!.dtype }),
   compute: ([v, x], { geometry, shape }, _, y) => poolKernels().maxPoolPick(v!, x!, geometry, shape, y),
   vjp: [(g, c) => spreadMaxima(g, c.input(1), c.attrs.geometry), null],
@@ -71,6 +74,7 @@ function pickMaxima(v: Tensor, x: Tensor, geometry: PoolGeometry, shape: Shape):
 export const maxPoolIndicesOp: ComputeOp<PoolAttrs> = {
   kind: 'compute',
   name: 'maxPoolIndices',
+  overwrites: true,
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   compute: ([x], { geometry, shape }, _, y) => poolKernels().maxPoolIndices(x!, geometry, shape, y),
   vjp: null,
@@ -79,6 +83,7 @@ export const maxPoolIndicesOp: ComputeOp<PoolAttrs> = {
 const windowSumOp: ComputeOp<PoolAttrs> = {
   kind: 'compute',
   name: 'windowSum',
+  overwrites: true,
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   compute: ([x], { geometry, shape }, _, y) => poolKernels().windowSum(x!, geometry, shape, y),
   vjp: (g, c) => apply(windowSpreadOp, [g], { geometry: c.attrs.geometry, shape: c.specs[0]!.shape }),
@@ -88,6 +93,7 @@ const windowSumOp: ComputeOp<PoolAttrs> = {
 const windowSpreadOp: ComputeOp<PoolAttrs> = {
   kind: 'compute',
   name: 'windowSpread',
+  overwrites: true,
   infer: ([g], { shape }) => ({ shape, dtype: g!.dtype }),
   compute: ([g], { geometry, shape }, _, y) => poolKernels().windowSpread(g!, geometry, shape, y),
   vjp: (g, c) => apply(windowSumOp, [g], { geometry: c.attrs.geometry, shape: c.specs[0]!.shape }),

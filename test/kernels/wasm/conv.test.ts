@@ -5,7 +5,7 @@ import type { ConvGeometry } from '../../../src/kernels/types.ts';
 import { differential } from '../../../src/kernels/wasm/differential.ts';
 import { forceFeatures } from '../../../src/kernels/wasm/features.ts';
 import { createWasmKernels } from '../../../src/kernels/wasm/index.ts';
-import { operand, Random, zeros } from './random.ts';
+import { blank, operand, Random } from './random.ts';
 
 let fallbacks: string[] = [];
 const tested = differential(createWasmKernels({ threshold: 0, onFallback: (name) => fallbacks.push(name) }), jsKernels);
@@ -48,10 +48,10 @@ function configuration(random: Random, rank: number): Config {
 /** All three convolutions on one configuration; the differential kernels throw where they differ. */
 function agree(random: Random, { x, w, y, geometry }: Config, awkward: number): void {
   const [xs, ws, gs] = [operand(random, x, awkward), operand(random, w, awkward), operand(random, y, awkward)];
-  tested.conv(xs, ws, geometry, y, zeros(y));
-  tested.conv(xs, ws, geometry, y, zeros(y), operand(random, [y[1]!], awkward));
-  tested.convInputGrad(gs, ws, geometry, x, zeros(x));
-  tested.convWeightGrad(xs, gs, geometry, w, zeros(w));
+  tested.conv(xs, ws, geometry, y, blank(y));
+  tested.conv(xs, ws, geometry, y, blank(y), operand(random, [y[1]!], awkward));
+  tested.convInputGrad(gs, ws, geometry, x, blank(x));
+  tested.convWeightGrad(xs, gs, geometry, w, blank(w));
 }
 
 describe.each([true, false])('convolutions on WebAssembly, relaxed SIMD %s', (relaxed) => {

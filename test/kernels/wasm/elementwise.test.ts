@@ -5,7 +5,7 @@ import type { BinaryName, UnaryName } from '../../../src/kernels/types.ts';
 import { differential } from '../../../src/kernels/wasm/differential.ts';
 import { forceFeatures } from '../../../src/kernels/wasm/features.ts';
 import { createWasmKernels } from '../../../src/kernels/wasm/index.ts';
-import { expanded, operand, Random, zeros } from './random.ts';
+import { blank, expanded, operand, Random } from './random.ts';
 
 const fallbacks: string[] = [];
 const tested = differential(createWasmKernels({ threshold: 0, onFallback: (name) => fallbacks.push(name) }), jsKernels);
@@ -72,7 +72,7 @@ describe.each([true, false])('elementwise operations on WebAssembly, relaxed SIM
         const x = operand(random, shape, numbers(random));
         const scale = random.pick([1, 10, 100]);
         for (let i = 0; i < x.data.length; i++) x.data[i] = scale * (x.data[i] as number);
-        tested.unary(name, x, zeros(shape));
+        tested.unary(name, x, blank(shape));
       }),
       { numRuns: 15 },
     );
@@ -85,7 +85,7 @@ describe.each([true, false])('elementwise operations on WebAssembly, relaxed SIM
         const random = new Random(seed);
         const shape = shapeOf(random);
         const make = random.chance(0.5) ? expanded : operand;
-        tested.binary(name, make(random, shape, numbers(random)), make(random, shape, numbers(random)), zeros(shape));
+        tested.binary(name, make(random, shape, numbers(random)), make(random, shape, numbers(random)), blank(shape));
       }),
       { numRuns: 15 },
     );
@@ -98,7 +98,7 @@ describe.each([true, false])('elementwise operations on WebAssembly, relaxed SIM
         const random = new Random(seed);
         const shape = shapeOf(random);
         const condition = expanded(random, shape, 0.5);
-        tested.where(condition, expanded(random, shape, 0.1), operand(random, shape, 0.1), zeros(shape));
+        tested.where(condition, expanded(random, shape, 0.1), operand(random, shape, 0.1), blank(shape));
       }),
       { numRuns: 30 },
     );
@@ -109,12 +109,12 @@ describe('elementwise operations on WebAssembly', () => {
   it('run there when rows are long, and not when they are short', () => {
     fallbacks.length = 0;
     const random = new Random(8);
-    const dense = { data: zeros([4, 250]), offset: 0, shape: [4, 250], strides: [250, 1] };
-    tested.unary('exp', dense, zeros([4, 250]));
+    const dense = { data: blank([4, 250]), offset: 0, shape: [4, 250], strides: [250, 1] };
+    tested.unary('exp', dense, blank([4, 250]));
     expect(fallbacks).toEqual([]);
-    tested.unary('exp', { ...dense, shape: [250, 4], strides: [1, 250] }, zeros([250, 4]));
+    tested.unary('exp', { ...dense, shape: [250, 4], strides: [1, 250] }, blank([250, 4]));
     expect(fallbacks).toEqual(['exp']);
-    tested.unary('neg', operand(random, [0, 3]), zeros([0, 3]));
+    tested.unary('neg', operand(random, [0, 3]), blank([0, 3]));
     expect(fallbacks).toEqual(['exp']);
   });
 });

@@ -4,7 +4,7 @@ import { jsKernels } from '../../../src/kernels/js/index.ts';
 import { differential } from '../../../src/kernels/wasm/differential.ts';
 import { forceFeatures } from '../../../src/kernels/wasm/features.ts';
 import { createWasmKernels } from '../../../src/kernels/wasm/index.ts';
-import { expanded, operand, Random, zeros } from './random.ts';
+import { blank, expanded, operand, Random } from './random.ts';
 
 const fallbacks: string[] = [];
 const tested = differential(createWasmKernels({ threshold: 0, onFallback: (name) => fallbacks.push(name) }), jsKernels);
@@ -14,7 +14,7 @@ function product(random: Random, batch: readonly number[], m: number, k: number,
   tested.matmul(
     make(random, [...batch, m, k], awkward),
     make(random, [...batch, k, n], awkward),
-    zeros([...batch, m, n]),
+    blank([...batch, m, n]),
   );
 }
 

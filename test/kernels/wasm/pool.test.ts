@@ -4,7 +4,7 @@ import { jsKernels } from '../../../src/kernels/js/index.ts';
 import type { PoolGeometry, Strided } from '../../../src/kernels/types.ts';
 import { differential } from '../../../src/kernels/wasm/differential.ts';
 import { createWasmKernels } from '../../../src/kernels/wasm/index.ts';
-import { operand, Random, zeros } from './random.ts';
+import { blank, operand, Random } from './random.ts';
 
 const fallbacks: string[] = [];
 const tested = differential(createWasmKernels({ threshold: 0, onFallback: (name) => fallbacks.push(name) }), jsKernels);
@@ -41,14 +41,14 @@ type Visit = (
   random: Random,
 ) => void;
 const maximum: Visit = (x, geometry, shape, y, random) => {
-  tested.maxPool(x, geometry, y, zeros(y));
-  tested.maxPoolIndices(x, geometry, y, zeros(y));
-  tested.maxPoolPick(operand(random, shape), x, geometry, y, zeros(y));
-  tested.maxPoolSpread(operand(random, y), x, geometry, shape, zeros(shape));
+  tested.maxPool(x, geometry, y, blank(y));
+  tested.maxPoolIndices(x, geometry, y, blank(y));
+  tested.maxPoolPick(operand(random, shape), x, geometry, y, blank(y));
+  tested.maxPoolSpread(operand(random, y), x, geometry, shape, blank(shape));
 };
 const sums: Visit = (x, geometry, shape, y, random) => {
-  tested.windowSum(x, geometry, y, zeros(y));
-  tested.windowSpread(operand(random, y, 0), geometry, shape, zeros(shape));
+  tested.windowSum(x, geometry, y, blank(y));
+  tested.windowSpread(operand(random, y, 0), geometry, shape, blank(shape));
 };
 
 describe('max pooling on WebAssembly', () => {

@@ -64,3 +64,6 @@ export function expanded(random: Random, shape: readonly number[], awkward = 0):
 }
 
 export const zeros = (shape: readonly number[]): Float32Array => new Float32Array(product(shape));
+
+/** An output that kernels overwrite as a whole. */
+export const blank = (shape: readonly number[]): Float32Array => zeros(shape).fill(Number.NaN);
