@@ -29,8 +29,10 @@ function conv(
 export const CONVOLUTIONS: readonly ConvShape[] = [
   conv('ResNet-18 layer1, batch 8', 'rich', [8, 64, 56, 56], 64, [3, 3], { padding: 1 }),
   conv('CNN 32/64 second conv, batch 64', 'rich', [64, 32, 14, 14], 64, [3, 3], { padding: 1 }),
+  conv('CNN 8/16 second conv, batch 64', 'rich', [64, 8, 14, 14], 16, [3, 3], { padding: 1 }),
   conv('1-D net, batch 32', 'rich', [32, 64, 256], 64, [16]),
   conv('3-D net second conv, batch 4', 'rich', [4, 16, 14, 14, 14], 32, [3, 3, 3], { padding: 1 }),
+  conv('3-D net second conv, batch 8', 'rich', [8, 16, 14, 14, 14], 32, [3, 3, 3], { padding: 1 }),
   conv('VGG-16 conv3, batch 1', 'rich', [1, 256, 56, 56], 256, [3, 3], { padding: 1 }),
   conv('ResNet-18 layer3 downsample, batch 8', 'rich', [8, 128, 28, 28], 256, [3, 3], { stride: 2, padding: 1 }),
   conv('ResNet-18 layer4, batch 8', 'rich', [8, 512, 7, 7], 512, [3, 3], { padding: 1 }),

@@ -13,6 +13,16 @@ import { features } from '../../src/kernels/wasm/features.ts';
 import { KernelMemory } from '../../src/kernels/wasm/memory.ts';
 import type { AxisSizes } from '../../src/kernels/wasm/plan.ts';
 import { tapFunctions, tapKey, tapTable } from '../../src/kernels/wasm/taps.ts';
+import { readyGradient, readyLinear } from '../../src/kernels/wasm/winograd/eager.ts';
+import { gradientScratch } from '../../src/kernels/wasm/winograd/gradient.ts';
+import {
+  type GradientPlan,
+  type LinearPlan,
+  planTiles,
+  planTilesInputGrad,
+  planTilesWeightGrad,
+} from '../../src/kernels/wasm/winograd/plan.ts';
+import { filterFloats, outerPitch } from '../../src/kernels/wasm/winograd/weights.ts';
 import type { ConvShape } from '../shapes.ts';
 
 /** Fills a buffer with small numbers that differ. */
@@ -90,12 +100,88 @@ function dotRunner(c: ConvSizes): () => void {
 
 export type Direction = 'forward' | 'input gradient' | 'weight gradient';
 
-/** A function that runs the kernels of one convolution on buffers of their own. */
+/** The direct kernels of one convolution on buffers of their own. */
 export function kernelRunner(direction: Direction, c: ConvSizes): () => void {
   const fma = features().relaxed;
   if (direction === 'forward') return tapRunner(planForward(c, fma), c);
   if (direction === 'input gradient') return tapRunner(planInputGrad(c, fma), c);
   return dotRunner(c);
+}
+
+/** The same by tiles (Winograd F(2×2,3×3)), the filters' transforms included, or null where they are not used. */
+export function tileRunner(direction: Direction, c: ConvSizes): (() => void) | null {
+  const fma = features().relaxed;
+  if (direction === 'weight gradient') {
+    const plan = planTilesWeightGrad(c, fma);
+    return plan && tiledWeights(plan, c);
+  }
+  const plan = direction === 'forward' ? planTiles(c, false, fma) : planTilesInputGrad(c, fma);
+  return plan && tiledLinear(plan, c);
+}
+
+function tiledLinear(plan: LinearPlan, c: ConvSizes): () => void {
+  const cache = new KernelCache(new KernelMemory());
+  const { memory } = cache;
+  const { filters, chunks, units, scratch } = readyLinear(cache, plan, c.images);
+  const { sizes, outputs } = plan.kernel;
+  const [xGroup, yOutput] = [sizes.xImage / c.groups, sizes.yImage / c.groups / sizes.outputs];
+  const weights = 9 * plan.filters.outer * plan.filters.inner * plan.filters.taps;
+  const counts = [c.images * sizes.xImage, c.images * sizes.yImage, weights, filterFloats(plan.filters), scratch, 4];
+  memory.begin(
+    counts.reduce((a, b) => a + b, 0),
+    counts.length,
+  );
+  const [x, y, w, u, own, flag] = counts.map((count) => memory.allocate(count)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  fill(memory, x, counts[0]!);
+  fill(memory, w, weights);
+  return () => {
+    for (let g = 0; g < c.groups; g++) {
+      filters(w, u, 0, plan.filters.outer);
+      for (const { image, images, plane, row } of units) {
+        const xAt = x + 4 * (image * sizes.xImage + g * xGroup);
+        chunks.forEach((run, b) => {
+          const yAt = y + 4 * (image * sizes.yImage + (g * sizes.outputs + b * outputs) * yOutput);
+          run(xAt, u + 4 * b * outputs * outerPitch(plan.filters), yAt, 0, 0, own, flag, images, plane, row);
+        });
+      }
+    }
+  };
+}
+
+function tiledWeights(plan: GradientPlan, c: ConvSizes): () => void {
+  const cache = new KernelCache(new KernelMemory());
+  const { memory } = cache;
+  const { chunk, back, units } = readyGradient(cache, plan, c.images);
+  const { kernel, parts } = plan;
+  const { sizes, position } = kernel;
+  const sums = parts * plan.back.distance;
+  const counts = [c.images * sizes.xImage, c.images * sizes.yImage, sums, 9 * plan.back.items, gradientScratch(kernel)];
+  memory.begin(
+    counts.reduce((a, b) => a + b, 0),
+    counts.length,
+  );
+  const [x, g, s, dw, own] = counts.map((count) => memory.allocate(count)) as [number, number, number, number, number];
+  fill(memory, x, counts[0]!);
+  fill(memory, g, counts[1]!);
+  return () => {
+    for (let group = 0; group < c.groups; group++) {
+      memory.zero(s, sums);
+      units.forEach(({ image, images, plane, row }, i) => {
+        const sum = s + 4 * Math.floor((i * parts) / units.length) * plan.back.distance;
+        const xAt = x + 4 * (image * sizes.xImage + (group * sizes.xImage) / c.groups);
+        const gAt = g + 4 * (image * sizes.yImage + (group * sizes.yImage) / c.groups);
+        for (let band = 0; band < 4; band++) chunk(xAt, gAt, sum + 16 * band * position, own, band, images, plane, row);
+      });
+      back(s, dw, 0, plan.back.items);
+    }
+  };
 }
 
 /** Sizes, geometry and floating-point operations of a named shape. */
