@@ -3,7 +3,7 @@ import { defineConfig } from 'tsup';
 import { pure } from './scripts/pure.ts';
 
 /** Every entry of package.json's `exports`, by its path under src and dist. */
-const entries = ['index', 'core/index', 'data/index', 'io/index', 'io/node/index', 'testing/index'];
+const entries = ['index', 'core/index', 'data/index', 'io/index', 'io/node/index', 'testing/index', 'worker/index'];
 
 export default defineConfig({
   entry: Object.fromEntries(

@@ -5,7 +5,7 @@ const source = (path: string): string => fileURLToPath(new URL(`./src/${path}/in
 /** Tests import the package by its public names and get the sources, so no build is needed first. */
 export const alias: { find: RegExp; replacement: string }[] = [
   { find: /^typedgrad$/, replacement: source('.') },
-  ...['core', 'data', 'io/node', 'io', 'testing'].map((path) => ({
+  ...['core', 'data', 'io/node', 'io', 'testing', 'worker'].map((path) => ({
     find: new RegExp(`^typedgrad/${path}$`),
     replacement: source(path),
   })),

@@ -26,6 +26,7 @@ const allowed: Record<string, readonly string[]> = {
   data: ['errors', 'tensor', 'ops', 'autograd'],
   io: ['errors', 'tensor', 'autograd'],
   testing: ['errors', 'tensor', 'ops', 'autograd'],
+  worker: ['errors', 'tensor', 'autograd'],
   index: ['errors', 'tensor', 'kernels', 'ops', 'autograd', 'compile', 'layers', 'optim', 'train', 'threads'],
 };
 

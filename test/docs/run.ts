@@ -13,6 +13,7 @@ const entries: Record<string, () => Promise<unknown>> = {
   'typedgrad/io': () => import('typedgrad/io'),
   'typedgrad/io/node': () => import('typedgrad/io/node'),
   'typedgrad/testing': () => import('typedgrad/testing'),
+  'typedgrad/worker': () => import('typedgrad/worker'),
 };
 
 interface Claim {

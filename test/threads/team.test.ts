@@ -125,6 +125,19 @@ describe.skipIf(!isShared)('a team of threads', () => {
     for (const threads of [2, 4, 4, 1, 3, 1]) expect(await setThreads(threads)).toBe(threads);
   });
 
+  it('is not disturbed by workers of teams before it, which end when they like', async () => {
+    // A page's worker that was terminated amid a wait lives on for about two seconds.
+    const until = performance.now() + (typeof document === 'object' ? 2500 : 300);
+    while (performance.now() < until) {
+      await setThreads(3);
+      const program = handmade({ rounds: 20 });
+      run(program);
+      expect(countsOf(program, 4)).toEqual([20, 20, 20, 0]);
+      await setThreads(1);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  });
+
   it('follows the last of several calls that were not waited for', async () => {
     const done = [setThreads(3), setThreads(1), setThreads(2)];
     expect(await Promise.all(done)).toEqual([3, 1, 2]);
