@@ -8,8 +8,6 @@ import type { KernelCache, KernelFunction } from './cache.ts';
 export interface LayoutKernels {
   /** copy(source, target, n0, n1, n2, n3, s0, s1, s2, s3, t0, t1, t2, t3): counts, then byte strides. */
   readonly copy: KernelFunction;
-  /** panels(source, target, panels, depth, row): target[p][k][0…7] = source[k][8p + 0…7]; rows of the source `row` bytes apart. */
-  readonly panels: KernelFunction;
   /** transpose(source, target, rows, columns, sourceRow, targetRow): target[j][i] = source[i][j]; rows' distances in bytes. */
   readonly transpose: KernelFunction;
   /**
@@ -27,7 +25,7 @@ export function layoutKernels(cache: Pick<KernelCache, 'get'>): LayoutKernels {
 
 /** The module's functions. */
 export function layoutFunctions(): FunctionBuilder[] {
-  return [...copyFunctions(), panelsFunction(), transposeFunction(), sumLanesFunction(), finiteFunction()];
+  return [...copyFunctions(), transposeFunction(), sumLanesFunction(), finiteFunction()];
 }
 
 /** A row whose elements are neighbours on both sides: vectors, the last one overlapping the one before. */
@@ -156,25 +154,6 @@ function copyFunctions(): FunctionBuilder[] {
   };
   level(0, from, to);
   return [dense, strided, two, four, f];
-}
-
-/** Columns of a matrix to panels of 8: two vectors per row. */
-function panelsFunction(): FunctionBuilder {
-  const f = new FunctionBuilder('panels');
-  const [from, to, panels, depth, row] = ['from', 'to', 'panels', 'depth', 'row'].map((n) => f.param('i32', n)) as Five;
-  const [i, j, p] = [f.let(i32(0), 'i'), f.local('i32', 'j'), f.local('i32', 'p')];
-  f.while(i, panels, 1, () => {
-    f.set(p, from);
-    f.set(j, i32(0));
-    f.while(j, depth, 1, () => {
-      f.store('v128.store', to, load('v128.load', p));
-      f.store('v128.store', to, load('v128.load', p, 16), 16);
-      f.advance(p, row);
-      f.advance(to, 32);
-    });
-    f.advance(from, 32);
-  });
-  return f;
 }
 
 /** Four vectors a, b, c, d as the columns of what they were the rows of. */

@@ -1,5 +1,5 @@
 /**
- * The kernel behind convolution, its input gradient and matmul: sums of shifted rows.
+ * The kernel behind convolution and its input gradient: sums of shifted rows.
  *
  *   y[o][i] = Σ_c Σ_t w[o·wOutput + c·wChannel + t.w] · x[c·xChannel + t.x + i]      for i = 0 … length - 1
  *
@@ -38,8 +38,6 @@ export interface TapKernel {
   readonly wOutput: number;
   readonly yOutput: number;
   readonly length: number;
-  /** Floats from one vector of x to the next within a tile row; 4 unless x is packed in panels (see `panel`). */
-  readonly panel?: number;
   /** Rows of one call, `x` and `y` floats apart, all for one tile of outputs before the next; 1 row if absent. */
   readonly rows?: { readonly count: number; readonly x: number; readonly y: number };
   readonly fma: boolean;
@@ -80,10 +78,9 @@ function pointers(f: FunctionBuilder): Pointers {
 function emitSum(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers): void {
   const x = f.let(at.x, 'xc');
   const w = f.let(at.w, 'wc');
-  const vectorStep = k.panel ?? 4;
   const step = (xb: Local<'i32'>, wb: Local<'i32'>, xo: number, wo: number): void =>
     tile.step(
-      (p) => vectorAt(xb, xo + p * vectorStep),
+      (p) => vectorAt(xb, xo + 4 * p),
       (q) => splatAt(wb, wo + q * k.wOutput),
     );
   if (k.taps.length > UNROLLED_TAPS) {
@@ -140,7 +137,7 @@ export function rowFunction(k: TapKernel, outputs: number): FunctionBuilder {
     const row = k.rows === undefined ? at : { ...at, x: f.let(at.x, 'xr'), y: f.let(at.y, 'yr') };
     f.repeat(count, () => {
       emitTile(f, k, main, row);
-      f.advance(row.x, 4 * vectors * (k.panel ?? 4));
+      f.advance(row.x, 16 * vectors);
       f.advance(row.y, 16 * vectors);
       if (k.epilogue?.mask) f.advance(at.mask, 16 * vectors);
     });
@@ -194,7 +191,6 @@ export function tapKey(k: TapKernel): string {
     k.wOutput,
     k.yOutput,
     k.length,
-    k.panel ?? 4,
     ...Object.values(k.rows ?? {}),
   ];
   return `taps ${sizes.join(',')} ${taps} ${flags}`;
