@@ -6,11 +6,15 @@ import { type KernelCache, type KernelFunction, kernelCache } from './cache.ts';
 import { extremeFunctions, extremeKey, MOST_POSITIONS } from './extremes.ts';
 import { features } from './features.ts';
 import type { Lines } from './lanes.ts';
+import { runningFunctions, runningKey } from './running.ts';
 import { type SoftmaxKernel, type SoftmaxResult, softmaxFunctions, softmaxKey } from './softmax.ts';
 import { denseOrder, isDense } from './transfer.ts';
 
-/** Floats of x that are computed at a time, unless a line has more. */
+/** Floats of x that are computed at a time, unless a line has more: of rows, and of lines side by side, whose copies come in runs. */
 const BLOCK = 16384;
+const WIDE_BLOCK = 2 ** 18;
+/** Fewer neighbouring lines than these are not worth a run for each of their elements. */
+const LEAST_RUN = 64;
 
 const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
@@ -76,8 +80,10 @@ class Runner {
     this.#g = g === undefined ? null : this.#isOneGradient ? (g as unknown as Dense) : denseOf(g);
     this.#y = y as Float32Array;
     this.#isPerLine = isPerLine;
-    const most = Math.max(4, Math.floor(BLOCK / this.#classes));
     const isRows = this.#inner === 1;
+    const most = isRows
+      ? Math.max(4, Math.floor(BLOCK / this.#classes))
+      : Math.max(LEAST_RUN, Math.floor(WIDE_BLOCK / this.#classes));
     this.#lines = Math.min(most, isRows ? this.#outer : this.#inner);
     const lines: Lines = {
       classes: this.#classes,
@@ -157,6 +163,14 @@ export function crossEntropyGrad(
   x: Strided, labels: Strided, g: Strided, axis: number, ignoreIndex: number, y: FloatArray,
 ): boolean {
   return new Runner(softmaxKernel('gradient', ignoreIndex), false, x, axis, { labels, g }, y).run();
+}
+
+export function cumsum(x: Strided, axis: number, y: FloatArray): boolean {
+  const kernel = (lines: Lines, _: 0 | 1, cache: KernelCache): KernelFunction => {
+    const run = cache.get(runningKey(lines), () => runningFunctions(lines)).run as KernelFunction;
+    return (count, from, _labels, _g, _loss, to) => run(count as number, from as number, to as number);
+  };
+  return new Runner(kernel, false, x, axis, null, y).run();
 }
 
 export function argExtreme(name: 'argMax' | 'argMin', x: Strided, axis: number, y: FloatArray): boolean {

@@ -20,6 +20,8 @@ import { matmul } from './matmul.ts';
 import * as pooling from './pool.ts';
 import { scatterAdd } from './scatter.ts';
 import { sum } from './sum.ts';
+import { isDense } from './transfer.ts';
+import { copyTransposed } from './transpose.ts';
 
 /**
  * Multiply-adds below which the reference kernels are as good. Once compiled, WebAssembly wins from 2,000 on (a call costs
@@ -151,13 +153,17 @@ export function sums(options: WasmOptions = {}): Pick<Kernels, 'sum'> {
 }
 
 /** Places along an axis, and sums into them. */
-export function scatters(options: WasmOptions = {}): Pick<Kernels, 'argExtreme' | 'scatterAdd'> {
+export function scatters(options: WasmOptions = {}): Pick<Kernels, 'argExtreme' | 'cumsum' | 'scatterAdd'> {
   const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_ELEMENTS];
   return {
     argExtreme(name, x, axis, y) {
       const worth = product(x.shape) > 0 && product(x.shape) >= 4 * least;
       if (!done(name, worth, [x.data, y], () => along.argExtreme(name, x, axis, y)))
         jsReduce.argExtreme(name, x, axis, y);
+    },
+    cumsum(x, axis, y) {
+      const worth = y.length > 0 && y.length >= 4 * least;
+      if (!done('cumsum', worth, [x.data, y], () => along.cumsum(x, axis, y))) jsReduce.cumsum(x, axis, y);
     },
     scatterAdd(src, axis, index, shape, y) {
       const worth = y.length > 0 && y.length >= least;
@@ -197,7 +203,9 @@ export function softmaxes(
 }
 
 /** Element by element. */
-export function elementwiseKernels(options: WasmOptions = {}): Pick<Kernels, 'unary' | 'binary' | 'where'> {
+export function elementwiseKernels(
+  options: WasmOptions = {},
+): Pick<Kernels, 'unary' | 'binary' | 'where' | 'copy' | 'assign'> {
   const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_ELEMENTS];
   const worth = (y: FloatArray): boolean => y.length > 0 && y.length >= least;
   return {
@@ -209,6 +217,17 @@ export function elementwiseKernels(options: WasmOptions = {}): Pick<Kernels, 'un
       if (!done(name, worth(y), [a.data, b.data, y], () => elementwise.binary(kernelCache(), name, a, b, y))) {
         jsElementwise.binary(name, a, b, y);
       }
+    },
+    copy(x, y) {
+      const worth = y.length > 0 && y.length >= 4 * least;
+      // Copies of rows are as fast in TypeScript: no fallback worth a word.
+      if (!worth || !single(x.data, y) || !copyTransposed(x, y, 0)) jsElementwise.copy(x, y);
+    },
+    assign(target, x) {
+      const size = product(x.shape);
+      const worth = size > 0 && size >= 4 * least && isDense(target);
+      if (!worth || !single(x.data, target.data) || !copyTransposed(x, target.data, target.offset))
+        jsElementwise.assign(target, x);
     },
     where(condition, a, b, y) {
       const run = (): boolean => elementwise.where(kernelCache(), condition, a, b, y);
