@@ -49,6 +49,7 @@ import { scalarStep } from './steps/scalar.ts';
 import { singleStep } from './steps/single.ts';
 import { softmaxStep } from './steps/softmax.ts';
 import type { Step, StepContext, ThreadRegion } from './steps/step.ts';
+import { windowStep } from './steps/windows.ts';
 import { sweep } from './sweep.ts';
 
 /** The passes in order; each gives an equivalent graph. */
@@ -174,7 +175,7 @@ export class Program implements StepContext {
     }
     const pool = this.memory.hasKernels ? patterns.poolingOf(node) : null;
     if (pool !== null) return unpoolStep(node, pool, this);
-    const compiled = this.memory.hasKernels ? lookupStep(node, patterns, this) : null;
+    const compiled = this.memory.hasKernels ? (lookupStep(node, patterns, this) ?? windowStep(node, this)) : null;
     return compiled ?? singleStep(node, this);
   }
 

@@ -22,6 +22,41 @@ function three(list: readonly number[], missing: number): Three {
 const volume = ([d, h, w]: Three): number => d * h * w;
 const map = (f: (axis: number) => number): Three => [f(0), f(1), f(2)];
 
+/** Positions are floats: exact up to 2²⁴. */
+export const MOST_POSITIONS: number = 2 ** 23;
+
+/** The kernel over planes of x, padded up to the end of the last window, so that those that hang over read padding, too. */
+export function windowKernelOf(
+  kind: WindowKernel['kind'],
+  x: readonly number[],
+  geometry: PoolGeometry,
+  y: readonly number[],
+): WindowKernel {
+  const [size, counts] = [three(x.slice(2), 1), three(y.slice(2), 1)];
+  const [kernel, stride] = [three(geometry.kernel, 1), three(geometry.stride, 1)];
+  const [dilation, before] = [three(geometry.dilation, 1), three(geometry.before, 0)];
+  const padded = map((a) =>
+    Math.max(before[a]! + size[a]!, (counts[a]! - 1) * stride[a]! + (kernel[a]! - 1) * dilation[a]! + 1),
+  );
+  return { kind, size, padded, before, counts, kernel, stride, dilation };
+}
+
+/** Is there padding around the planes? */
+export function isPadded({ padded, size }: WindowKernel): boolean {
+  return volume(padded) !== volume(size);
+}
+
+/** Bytes from the start of a padded plane to its first element. */
+export function leadOf({ before, padded }: WindowKernel): number {
+  return 4 * ((before[0] * padded[1] + before[1]) * padded[2] + before[2]);
+}
+
+/** Sizes of a plane, and the bytes from plane to plane and along its axes, without padding and with it. */
+export function rowSizes({ size, padded }: WindowKernel): Record<'counts' | 'dense' | 'padded', readonly number[]> {
+  const distances = ([d, h, w]: Three): number[] => [4 * d * h * w, 4 * h * w, 4 * w, 4];
+  return { counts: size, dense: distances(size), padded: distances(padded) };
+}
+
 interface Plan {
   readonly kernel: WindowKernel;
   readonly run: KernelFunction;
@@ -35,19 +70,12 @@ function plan(
   geometry: PoolGeometry,
   y: readonly number[],
 ): Plan {
-  const [size, counts] = [three(x.slice(2), 1), three(y.slice(2), 1)];
-  const [kernel, stride] = [three(geometry.kernel, 1), three(geometry.stride, 1)];
-  const [dilation, before] = [three(geometry.dilation, 1), three(geometry.before, 0)];
-  // Up to the end of the last window, so that those that hang over read padding, too.
-  const padded = map((a) =>
-    Math.max(before[a]! + size[a]!, (counts[a]! - 1) * stride[a]! + (kernel[a]! - 1) * dilation[a]! + 1),
-  );
-  const k: WindowKernel = { kind, size, padded, before, counts, kernel, stride, dilation };
-  const key = windowKey(k);
+  const kernel = windowKernelOf(kind, x, geometry, y);
+  const key = windowKey(kernel);
   return cache.plan(key, () => ({
-    kernel: k,
-    run: cache.get(key, () => windowFunctions(k)).run as KernelFunction,
-    isPadded: volume(padded) !== volume(size),
+    kernel,
+    run: cache.get(key, () => windowFunctions(kernel)).run as KernelFunction,
+    isPadded: isPadded(kernel),
   }));
 }
 
@@ -69,16 +97,11 @@ function put(
   at: number,
   staged: number,
 ): void {
-  const { memory } = cache;
-  const { size } = kernel;
-  const all = volume(size);
-  memory.write(isPadded ? staged : at, x.data as Float32Array, x.offset + from * all, planes * all);
+  const all = volume(kernel.size);
+  cache.memory.write(isPadded ? staged : at, x.data as Float32Array, x.offset + from * all, planes * all);
   if (!isPadded) return;
-  const [, h, w] = size;
-  const [ph, pw] = [kernel.padded[1], kernel.padded[2]];
-  const { copy: copyRows } = layoutKernels(cache);
-  // biome-ignore format: counts, then the distances on both sides
-  copyRows(staged, at + lead(kernel), planes, ...size, 4 * all, 4 * h * w, 4 * w, 4, 4 * volume(kernel.padded), 4 * ph * pw, 4 * pw, 4);
+  const { counts, dense, padded } = rowSizes(kernel);
+  layoutKernels(cache).copy(staged, at + leadOf(kernel), planes, ...counts, ...dense, ...padded);
 }
 
 /** The same back into an array. */
@@ -91,21 +114,12 @@ function take(
   from: number,
   staged: number,
 ): void {
-  const { size } = kernel;
-  const all = volume(size);
-  const [, h, w] = size;
-  const [ph, pw] = [kernel.padded[1], kernel.padded[2]];
+  const all = volume(kernel.size);
   if (isPadded) {
-    const { copy: copyRows } = layoutKernels(cache);
-    // biome-ignore format: counts, then the distances on both sides
-    copyRows(at + lead(kernel), staged, planes, ...size, 4 * volume(kernel.padded), 4 * ph * pw, 4 * pw, 4, 4 * all, 4 * h * w, 4 * w, 4);
+    const { counts, dense, padded } = rowSizes(kernel);
+    layoutKernels(cache).copy(at + leadOf(kernel), staged, planes, ...counts, ...padded, ...dense);
   }
   cache.memory.read(isPadded ? staged : at, y as Float32Array, from * all, planes * all);
-}
-
-/** Bytes from the start of a padded plane to its first element. */
-function lead({ before, padded }: WindowKernel): number {
-  return 4 * ((before[0] * padded[1] + before[1]) * padded[2] + before[2]);
 }
 
 /** What the kernels read beside x: planes of x's shape (`pick`) or pooled ones (`spread`), and the shape of the pooled ones. */
@@ -122,8 +136,7 @@ interface Call {
 function run(cache: KernelCache, { kind, x, beside, geometry, pooled, y }: Call): boolean {
   const p = plan(cache, kind, x.shape, geometry, pooled);
   const { size, padded, counts } = p.kernel;
-  // Positions are floats: exact up to 2²⁴.
-  if (kind !== 'max' && volume(padded) > 2 ** 23) return false;
+  if (kind !== 'max' && volume(padded) > MOST_POSITIONS) return false;
   const planes = (x.shape[0] as number) * (x.shape[1] as number);
   const chunk = Math.max(1, Math.min(planes, Math.floor(CHUNK / volume(padded))));
   const isWide = kind === 'pick' || kind === 'spread';
