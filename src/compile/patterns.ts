@@ -2,7 +2,7 @@
  * What can be fused with a convolution: its bias and a max pooling behind it, and, in its gradients, the way back
  * through a max pooling before it.
  *
- *   forward     conv → add bias → maxPoolIndices, gather            one group: only pooled values go to memory
+ *   forward     conv → add bias → maxPoolIndices, gather → relu     one group: only pooled values go to memory
  *   backward    scatterAdd by those indices → convWeightGrad, convInputGrad
  *               each spreads the pooled gradient itself, so that the large gradient never goes to memory
  */
@@ -72,13 +72,19 @@ export class Patterns {
       }
       if (nameOf(last) === 'add') return this.#isPoolOf(node, last.target.value);
     }
-    if (nameOf(last) !== 'maxPoolIndices' || (group.kind !== 'pool' && group.kind !== 'conv')) return false;
+    if (group.kind !== 'pool' && group.kind !== 'conv') return false;
+    if (nameOf(last) === 'gather') return nameOf(node) === 'relu' && this.#isOfMaxima(node, last.target.value);
+    if (nameOf(last) !== 'maxPoolIndices') return false;
     return this.isGatherOf(node, last);
   }
 
   /** What computes a value, if an operation does. */
   makerOf(value: Value): GraphNode | undefined {
     return this.#makers.get(value);
+  }
+
+  #isOfMaxima(node: GraphNode, maxima: Value): boolean {
+    return node.reads[0]!.value === maxima && isWhole(node.reads[0]!) && this.#isOnlyUse(maxima);
   }
 
   #isOnlyUse(value: Value): boolean {

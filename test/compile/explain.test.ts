@@ -41,8 +41,8 @@ describe('report', () => {
   test('counts multiplications and additions of convolutions and products', () => {
     const conv = report!.steps.find(({ operations }) => operations.includes('conv'))!;
     expect(conv.operations).toEqual(expect.arrayContaining(['conv', 'add', 'maxPoolIndices', 'gather']));
-    // 2 · 9 per output, 1 for the bias, 4 comparisons per pooled one.
-    expect(conv.flops).toBe(5 * 4 * 64 * (2 * 9 + 1) + 5 * 4 * 16 * 4);
+    // 2 · 9 per output, 1 for the bias, 4 comparisons and 1 for ReLU per pooled one.
+    expect(conv.flops).toBe(5 * 4 * 64 * (2 * 9 + 1) + 5 * 4 * 16 * (4 + 1));
     expect(conv.shape).toEqual([5, 4, 16]);
     // The input, the weight, the bias; the pooled values and their positions.
     expect(conv.bytes).toBe(4 * (5 * 64 + 36 + 4 + 2 * 5 * 4 * 16));
@@ -92,7 +92,7 @@ describe('explain', () => {
     const text = step.explain({ time: true });
     expect(text).toMatch(/^\(float32\[5,1,8,8\],float32\[5\]\): \d+ operations in \d+ steps\n/);
     expect(text).toMatch(/step +shape +MFLOP +kB +µs +GFLOP\/s +% of peak +GB\/s/);
-    expect(text).toMatch(/ 0 {2}convolution \+ bias \+ max pool +\[5, 4, 16\]/);
+    expect(text).toMatch(/ 0 {2}convolution \+ bias \+ max pool \+ ReLU +\[5, 4, 16\]/);
     expect(text).toMatch(/total/);
     expect(text).toMatch(/peak: [\d.]+ GFLOP\/s/);
     expect(text).toMatch(/arena: [\d.]+ kB, 1\.\d+ times/);

@@ -200,7 +200,7 @@ describe('separateBiases', () => {
       const run = compile(fn);
       const xs = shapes.map((shape, i) => normals(i, ...shape)) as [Tensor, Tensor, Tensor];
       expectClose(run(...xs), fn(...xs), 1e-5);
-      expect(run.report()[0]!.steps.map(({ operations }) => operations[0])).toEqual(['conv', 'relu']);
+      expect(run.report()[0]!.steps.map(({ operations }) => operations[0])).toEqual(['conv']);
     }
   });
 
@@ -208,6 +208,41 @@ describe('separateBiases', () => {
     const b = normals(3, 4, 2).select(1, 1);
     const [x, w] = [normals(1, ...shapes[0]!), normals(2, ...shapes[1]!)];
     expectClose(compile((y: Tensor) => model(y, w, b))(x), model(x, w, b), 1e-5);
+  });
+});
+
+describe('ReLU behind a pooling', () => {
+  const cases: [string, (x: Tensor, w: Tensor) => Tensor][] = [
+    ['of its own', (x: Tensor) => maxPool2d(x.relu(), 2)],
+    ['of a convolution', (x: Tensor, w: Tensor) => maxPool2d(conv2d(x, w, { stride: 2 }).relu(), 2)],
+    ['of a convolution by tiles', (x: Tensor, w: Tensor) => maxPool2d(conv2d(x, w, { padding: 1 }).relu(), 2)],
+    ['of rows', (x: Tensor) => maxPool1d(x.reshape([3, 16, 144]).relu(), 3)],
+  ];
+  test.each(cases)('%s is done with it', (_, fn) => {
+    const [x, w] = [normals(1, 3, 16, 12, 12), normals(2, 8, 16, 3, 3)];
+    const run = compile(fn);
+    expectClose(run(x, w), fn(x, w), 1e-5);
+    expect(
+      run(x, w)
+        .toTypedArray()
+        .filter((value) => value < 0),
+    ).toHaveLength(0);
+    const { steps } = run.report()[0]!;
+    expect(steps).toHaveLength(1);
+    expect(steps[0]!.name).toContain('max pool + ReLU');
+    const slope = (y: Tensor): Tensor => grad((z: Tensor) => fn(z, w).square().sum())(y);
+    expectClose(compile(slope)(x), slope(x), 1e-4);
+  });
+
+  test('is a step of its own if the maxima themselves are read, too', () => {
+    const fn = (x: Tensor): Tensor[] => {
+      const y = maxPool2d(x, 2);
+      return [y, y.relu()];
+    };
+    const x = normals(1, 2, 3, 8, 8);
+    const run = compile(fn);
+    for (const [i, y] of run(x).entries()) expectSame(y, fn(x)[i]!);
+    expect(run.report()[0]!.steps).toHaveLength(2);
   });
 });
 

@@ -26,7 +26,7 @@ import { sizeOf } from '../../tensor/shape.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
 import type { ConvAttrs } from '../patterns.ts';
-import { poolKernelOf, spatialThree } from './pool.ts';
+import { maximaOf, poolKernelOf, spatialThree } from './pool.ts';
 import { runApart } from './single.ts';
 import type { Step, StepContext } from './step.ts';
 import { type Spread, tiledStep } from './tiles.ts';
@@ -212,11 +212,9 @@ class ConvLowering {
   #pooling(nodes: readonly GraphNode[], plan: ConvPlan): Pooling | null {
     const pool = nodes.find((other) => nameOf(other) === 'maxPoolIndices');
     if (pool === undefined) return null;
-    const gather = nodes.find((other) => nameOf(other) === 'gather');
+    const maxima = maximaOf(nodes);
     // Values that nobody wants go to scratch.
-    const values = gather
-      ? this.#context.address(gather.target)
-      : this.#context.scratch(pool.target.value.size).address;
+    const values = maxima ? this.#context.address(maxima.view) : this.#context.scratch(pool.target.value.size).address;
     const indexed = this.#context.isNeeded(pool.target.value);
     const index = indexed ? this.#context.address(pool.target) : 0;
     const image = 4 * sizeOf(pool.target.shape.slice(1));
@@ -235,7 +233,7 @@ class ConvLowering {
           planeStride: stage.rows,
           rowStrides: [f1, f2] as const,
         };
-        const kernel = poolKernelOf(pool, layout, indexed);
+        const kernel = poolKernelOf(pool, layout, indexed, maxima?.relu);
         const run = this.#context.imported(poolKey('pool', kernel), () => poolFunctions(kernel));
         f.call(run, rows, value, where);
         f.advance(value, step);
@@ -460,6 +458,7 @@ function describeConv(nodes: readonly GraphNode[], isSpread: boolean): string {
     convWeightGrad: `convolution's weight gradient${isSpread ? ' behind a max pool' : ''}`,
     add: 'bias',
     maxPoolIndices: 'max pool',
+    relu: 'ReLU',
   };
   return nodes.flatMap((node) => names[nameOf(node)] ?? []).join(' + ');
 }

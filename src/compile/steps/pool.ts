@@ -4,7 +4,7 @@ import type { Expr } from '../../kernels/wasm/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../kernels/wasm/conductor.ts';
 import { type PoolKernel, poolFunctions, poolKey, unpoolFunctions } from '../../kernels/wasm/pooling.ts';
 import { sizeOf } from '../../tensor/shape.ts';
-import type { GraphNode } from '../graph.ts';
+import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
 import type { PoolAttrs } from '../patterns.ts';
 import type { Step, StepContext } from './step.ts';
@@ -18,8 +18,21 @@ export function spatialThree(shape: readonly number[]): [number, number, number]
   return [...new Array<number>(3 - list.length).fill(1), ...list] as [number, number, number];
 }
 
+/** Where the maxima of a group with a pooling go, and whether through a ReLU; null if nobody wants them. */
+export function maximaOf(nodes: readonly GraphNode[]): { readonly view: View; readonly relu: boolean } | null {
+  const gather = nodes.findIndex((node) => nameOf(node) === 'gather');
+  if (gather < 0) return null;
+  const relu = nodes[gather + 1];
+  return { view: (relu ?? nodes[gather]!).target, relu: relu !== undefined };
+}
+
 /** The kernel of a pooling over planes that lie as `layout` says. */
-export function poolKernelOf(pool: GraphNode, layout: PlaneLayout, indexed: boolean): PoolKernel {
+export function poolKernelOf(
+  pool: GraphNode,
+  layout: PlaneLayout,
+  indexed: boolean,
+  relu: boolean = false,
+): PoolKernel {
   const { geometry, shape } = pool.attrs as PoolAttrs;
   const three = (list: readonly number[]): [number, number, number] =>
     [...new Array<number>(3 - list.length).fill(1), ...list] as [number, number, number];
@@ -31,6 +44,7 @@ export function poolKernelOf(pool: GraphNode, layout: PlaneLayout, indexed: bool
     stride: three(geometry.stride),
     pooledImage: sizeOf(shape.slice(1)),
     indexed,
+    relu,
   };
 }
 
@@ -62,15 +76,15 @@ function planesAt(kernel: PoolKernel): (address: number, unit: Expr<'i32'>, isPo
 
 /** A max pooling of a dense input: its positions and, perhaps, its values. */
 export function poolStep({ nodes }: Group, context: StepContext): Step {
-  const [pool, gather] = nodes as [GraphNode, GraphNode?];
+  const pool = nodes[0]!;
+  const maxima = maximaOf(nodes);
   const x = pool.reads[0]!;
   const indexed = context.isNeeded(pool.target.value);
   const { units, ...layout } = denseLayout(x.shape);
-  const kernel = { ...poolKernelOf(pool, layout, indexed), pooledImage: 0 };
+  const kernel = { ...poolKernelOf(pool, layout, indexed, maxima?.relu), pooledImage: 0 };
   const run = context.imported(poolKey('pool', kernel), () => poolFunctions(kernel));
-  const values = gather?.target ?? null;
   // Without anybody who wants the values they go to scratch.
-  const to = values === null ? context.scratch(pool.target.value.size).address : context.address(values);
+  const to = maxima === null ? context.scratch(pool.target.value.size).address : context.address(maxima.view);
   const from = context.address(x);
   const index = indexed ? context.address(pool.target) : 0;
   const at = planesAt(kernel);
@@ -78,7 +92,7 @@ export function poolStep({ nodes }: Group, context: StepContext): Step {
     units,
     emit: (f, unit) => f.call(run, at(from, unit, false), at(to, unit, true), at(index, unit, true)),
   };
-  return { name: `max pool${indexed ? ' with positions' : ''}`, tasks: [task] };
+  return { name: `max pool${maxima?.relu ? ' + ReLU' : ''}${indexed ? ' with positions' : ''}`, tasks: [task] };
 }
 
 /** The way back of a max pooling into a dense result. */

@@ -32,7 +32,7 @@ import { sizeOf } from '../../tensor/shape.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
 import type { ConvAttrs } from '../patterns.ts';
-import { type PlaneLayout, poolKernelOf } from './pool.ts';
+import { maximaOf, type PlaneLayout, poolKernelOf } from './pool.ts';
 import { runApart } from './single.ts';
 import type { Step, StepContext } from './step.ts';
 
@@ -117,6 +117,7 @@ interface Sink {
 
 interface Pooled {
   readonly indexed: boolean;
+  readonly relu: boolean;
   at(image: Address, output: number): [values: Address, positions: Address];
 }
 
@@ -280,13 +281,13 @@ class TiledLowering {
     if (!isDense && isTilePool(pool, sizes)) {
       const sink: Sink = {
         yImage: sizes.yImage,
-        pool: { indexed: pooled.indexed, image: sizeOf(pool.target.shape.slice(1)) },
+        pool: { indexed: pooled.indexed, relu: pooled.relu, image: sizeOf(pool.target.shape.slice(1)) },
         at: ({ image }, _, output) => pooled.at(image, output),
       };
       return { sink, later: [] };
     }
     const pooling = (f: FunctionBuilder, from: Address, image: Address, output: number, layout: PlaneLayout): void => {
-      const kernel = poolKernelOf(pool, layout, pooled.indexed);
+      const kernel = poolKernelOf(pool, layout, pooled.indexed, pooled.relu);
       f.call(
         this.#context.imported(poolKey('pool', kernel), () => poolFunctions(kernel)),
         from,
@@ -319,15 +320,14 @@ class TiledLowering {
 
   /** Where pooled values and their positions go. */
   #pooled(nodes: readonly GraphNode[], pool: GraphNode): Pooled {
-    const gather = nodes.find((other) => nameOf(other) === 'gather');
-    const values = gather
-      ? this.#context.address(gather.target)
-      : this.#context.scratch(pool.target.value.size).address;
+    const maxima = maximaOf(nodes);
+    const values = maxima ? this.#context.address(maxima.view) : this.#context.scratch(pool.target.value.size).address;
     const indexed = this.#context.isNeeded(pool.target.value);
     const index = indexed ? this.#context.address(pool.target) : 0;
     const [image, plane] = [1, 2].map((axis) => 4 * sizeOf(pool.target.shape.slice(axis))) as [number, number];
     return {
       indexed,
+      relu: maxima?.relu ?? false,
       at: (first, output) => [
         placeAt(values + output * plane, [first, image]),
         indexed ? placeAt(index + output * plane, [first, image]) : i32(0),

@@ -31,6 +31,8 @@ export interface PoolKernel {
   readonly pooledImage: number;
   /** Whether positions are wanted. */
   readonly indexed: boolean;
+  /** Whether only the positive part of a maximum is kept. */
+  readonly relu?: boolean;
 }
 
 /** The taps of a window: distances in x, and in the dense plane. */
@@ -155,6 +157,8 @@ export function poolFunctions(k: PoolKernel): FunctionBuilder[] {
         f.set(best, op('v128.bitselect', next, best, isBetter));
         f.set(where, op('v128.bitselect', op('f32x4.add', index, f32x4(tap.index)), where, isBetter));
       });
+      // pmax lets NaN through; adding zero turns -0 into 0.
+      if (k.relu) f.set(best, op('f32x4.add', op('f32x4.pmax', best, f32x4(0)), f32x4(0)));
       storeLanes(f, yAt as Local<'i32'>, best, count);
       if (k.indexed) storeLanes(f, indexAt as Local<'i32'>, where, count);
     }),

@@ -165,5 +165,5 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
 }
 
 export function linearKey({ sizes, chunk, outputs, bias, fma, pool }: LinearKernel): string {
-  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${fma ? 'f' : ''}${pool ? `p${pool.image}${pool.indexed ? 'i' : ''}` : ''}`;
+  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${fma ? 'f' : ''}${pool ? `p${pool.image}${pool.indexed ? 'i' : ''}${pool.relu ? 'r' : ''}` : ''}`;
 }

@@ -36,6 +36,8 @@ export interface Output {
 export interface TilePool {
   /** Whether positions are wanted, too: where in the plane the (first) largest is. */
   readonly indexed: boolean;
+  /** Whether only the positive part of the largest is stored. */
+  readonly relu?: boolean;
   /** Floats from image to image of the pooled arrays. */
   readonly image: number;
 }
@@ -134,6 +136,7 @@ function emitWindows(
     // pmax(most, value) is value only where it is larger: of equal ones, 0 and -0 among them, the first is kept.
     f.set(most, op('f32x4.pmax', most, value));
   });
+  if (o.pool?.relu) f.set(most, op('f32x4.add', op('f32x4.pmax', most, f32x4(0)), f32x4(0)));
   f.store('v128.store', at.y, most, 4 * at.tile);
   if (o.pool?.indexed) f.store('v128.store', at.index, where, 4 * at.tile);
 }
