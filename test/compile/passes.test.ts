@@ -209,6 +209,11 @@ describe('separateBiases', () => {
     const [x, w] = [normals(1, ...shapes[0]!), normals(2, ...shapes[1]!)];
     expectClose(compile((y: Tensor) => model(y, w, b))(x), model(x, w, b), 1e-5);
   });
+
+  test('leaves it where it is in float64, whose sums begin with it', () => {
+    const [x, w, b] = shapes.map((shape, i) => normals(i, ...shape).to('float64')) as [Tensor, Tensor, Tensor];
+    expectSame(compile(model)(x, w, b), model(x, w, b));
+  });
 });
 
 describe('ReLU behind a pooling', () => {

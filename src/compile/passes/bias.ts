@@ -13,8 +13,9 @@ export function separateBiases(graph: Graph): Graph {
   let next = Math.max(-1, ...valuesOf(graph).map((value) => value.id)) + 1;
   const separate = (node: GraphNode): GraphNode[] => {
     const [x, w, bias] = node.reads;
-    if (nameOf(node) !== 'conv' || bias === undefined) return [node];
     const { target } = node;
+    // In float64 nothing is fused, and a sum that begins with the bias has other last bits.
+    if (nameOf(node) !== 'conv' || bias === undefined || target.value.dtype === 'float64') return [node];
     const value: Value = { ...target.value, id: next++ };
     const sums: View = { ...target, value };
     const strides = target.shape.map((_, axis) => (axis === 1 ? bias.strides[0]! : 0));
