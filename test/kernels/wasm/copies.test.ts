@@ -41,9 +41,9 @@ describe('copies on WebAssembly', () => {
         expect(target.subarray(2, -2)).toEqual(y);
         expect([target[1], target.at(-2)]).toEqual([7, 7]);
       }),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
-    expect(moved).toBeGreaterThan(50);
+    expect(moved).toBeGreaterThan(15);
   });
 
   it('of any view are those of the reference, in several blocks too', () => {
