@@ -10,7 +10,7 @@ interface Layer {
   readonly w: readonly number[];
   readonly groups?: number;
   readonly padding?: number;
-  readonly pool?: number;
+  readonly pool?: number | readonly number[];
 }
 
 const layers: readonly Layer[] = [
@@ -19,8 +19,10 @@ const layers: readonly Layer[] = [
   { name: 'windows that leave something over', x: [3, 8, 14, 16], w: [12, 8, 3, 3], pool: 3 },
   { name: 'large images, in several pieces', x: [2, 12, 37, 42], w: [16, 12, 3, 3], pool: 2 },
   { name: 'no pooling, no padding', x: [3, 8, 17, 21], w: [14, 8, 3, 3], padding: 0 },
+  { name: 'wide images', x: [1, 16, 12, 90], w: [24, 16, 3, 3], pool: 2 },
   { name: 'groups', x: [4, 16, 14, 14], w: [24, 8, 3, 3], groups: 2, pool: 2 },
   { name: 'outputs in blocks', x: [1, 64, 7, 7], w: [140, 64, 3, 3], pool: 2 },
+  { name: 'volumes, pooled plane by plane', x: [3, 4, 5, 13, 14], w: [8, 4, 3, 3, 3], pool: [1, 2, 2] },
   { name: 'volumes', x: [2, 4, 7, 14, 14], w: [8, 4, 3, 3, 3], pool: 2 },
 ];
 
