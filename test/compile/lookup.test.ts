@@ -111,6 +111,19 @@ describe('programs that go by places', () => {
     expect(program(zeros([1000]).add(1)).toArray()).toEqual([2 ** 24 + 1000, 2 ** 24]);
   });
 
+  it('add up along any axis as eager code does, to the last bit', () => {
+    fc.assert(
+      fc.property(cases, ({ x, axis }) => {
+        const fn = (z: Tensor): Tensor => z.mul(2).cumsum(axis);
+        const program = compile(fn);
+        expectSame(program(x), fn(x));
+        expect(leftOf(program)).toEqual([]);
+        program.dispose();
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   it('refuse places outside of the axis, wherever they come from', () => {
     const x = normals(2, 3, 4);
     const program = compile((z: Tensor, at: Tensor) => gather(z, 1, at.add(1)));

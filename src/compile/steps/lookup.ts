@@ -1,4 +1,4 @@
-/** What goes by places, one operation a step: positions of extremes, reading and adding at positions, and checks of values. */
+/** What goes along lines or by places, one operation a step: extremes, running sums, reading and adding at positions, checks. */
 
 import { mergeAxes } from '../../kernels/js/walk.ts';
 import { type Expr, i32, op, select } from '../../kernels/wasm/assembler.ts';
@@ -6,6 +6,7 @@ import { placeAt, type Task } from '../../kernels/wasm/conductor.ts';
 import { extremeFunctions, extremeKey, MOST_POSITIONS } from '../../kernels/wasm/extremes.ts';
 import { type LoopKernel, loopFunctions, loopKey } from '../../kernels/wasm/loops.ts';
 import { doublesFunctions, type PlacesKernel, placesFunctions, placesKey } from '../../kernels/wasm/places.ts';
+import { runningFunctions, runningKey } from '../../kernels/wasm/running.ts';
 import { denseOrder } from '../../kernels/wasm/transfer.ts';
 import { checkIndices } from '../../ops/indexing.ts';
 import { checkClasses, type LabelAttrs } from '../../ops/labels.ts';
@@ -30,6 +31,8 @@ export function lookupStep(node: GraphNode, patterns: Patterns, context: StepCon
     case 'argMax':
     case 'argMin':
       return extremeStep(node, context);
+    case 'cumsum':
+      return cumsumStep(node, context);
     case 'gather':
       return gatherStep(node, patterns, context);
     case 'scatterAdd':
@@ -53,6 +56,16 @@ function extremeStep(node: GraphNode, context: StepContext): Step | null {
   const [from, to] = [context.address(x), context.address(node.target)];
   const task = lineTask(lines, (f, at) => f.call(run, at.count, at.elements(from), at.lines(to, 1)));
   return { name: nameOf(node), tasks: [task] };
+}
+
+function cumsumStep(node: GraphNode, context: StepContext): Step | null {
+  const [x] = node.reads as [View];
+  if (!isDense(x)) return null;
+  const lines = divideLines(x.shape, node.attrs as number);
+  const run = context.imported(runningKey(lines.layout), () => runningFunctions(lines.layout));
+  const [from, to] = [context.address(x), context.address(node.target)];
+  const task = lineTask(lines, (f, at) => f.call(run, at.count, at.elements(from), at.elements(to)));
+  return { name: 'cumsum', tasks: [task] };
 }
 
 /** The check of an index, unless it is known to be right. */
