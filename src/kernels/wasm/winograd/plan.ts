@@ -146,7 +146,7 @@ export function planTilesWeightGrad(c: ConvSizes, fma: boolean): GradientPlan | 
  * Cycles, roughly, of the direct kernels and of tiles, measured on an AMD EPYC of the fourth generation: multiply-adds, the
  * copies that lay out rows, the two transforms, the calls for every position, the filters.
  */
-export function costs(c: ConvSizes, fma: boolean): { readonly direct: number; readonly tiled: number } {
+function costs(c: ConvSizes, fma: boolean): { readonly direct: number; readonly tiled: number } {
   const sizes = tiledSizes(c);
   const chunk = chunkOf(sizes, c.images);
   const calls = chunksOf(sizes, chunk, c.images);
