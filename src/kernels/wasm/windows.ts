@@ -132,7 +132,7 @@ class WindowEmitter {
     const best = this.#best;
     f.set(best, gatherWindows(x, 0, s, count));
     if (k.kind === 'max') {
-      this.#taps([x], (floats, [from]) => f.set(best, op('f32x4.max', best, gatherWindows(from!, floats, s, count))));
+      this.#largest(x, count);
       this.#store(pooled, best, count);
       return;
     }
@@ -148,6 +148,19 @@ class WindowEmitter {
       if (k.kind === 'index') f.set(this.#where, op('f32x4.add', this.#where, this.#indices(index)));
       this.#store(pooled, this.#where, count);
     }
+  }
+
+  /** The larger ones; NaN is noted beside, and set bits make one: three instructions instead of `max`'s eight. */
+  #largest(x: Local<'i32'>, count: number): void {
+    const { f } = this;
+    const [best, value, isNaN] = [this.#best, this.#value, this.#mask];
+    f.set(isNaN, op('f32x4.ne', best, best));
+    this.#taps([x], (floats, [from]) => {
+      f.set(value, gatherWindows(from!, floats, this.k.stride[2], count));
+      f.set(best, op('f32x4.pmax', best, value));
+      f.set(isNaN, op('v128.or', isNaN, op('f32x4.ne', value, value)));
+    });
+    f.set(best, op('v128.or', best, isNaN));
   }
 
   /** Takes the value, and what belongs to it, where it is larger, or NaN where there was none yet: neither is ≤, and the best is a number. */
