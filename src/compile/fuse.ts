@@ -128,5 +128,6 @@ export function fuse(graph: Graph, patterns: Patterns, canFuse: boolean): Group[
   if (!canFuse) return graph.nodes.map((node) => ({ kind: 'single', nodes: [node], after: new Set() }));
   const fuser = new Fuser(patterns);
   for (const node of graph.nodes) fuser.add(node);
-  return schedule(recompute(mergeLoops(fuser.groups), graph), graph);
+  const merged = schedule(mergeLoops(fuser.groups), graph);
+  return schedule(recompute(merged, graph), graph);
 }

@@ -300,7 +300,7 @@ describe('groups of any graph', () => {
         for (const node of graph.nodes.filter(({ op }) => op === null || op.impure))
           expect(groups.filter(({ nodes }) => nodes.includes(node))).toHaveLength(1);
       }),
-      { numRuns: 100 },
+      { numRuns: process.env.TYPEDGRAD_DEEP === undefined ? 100 : 1500 },
     );
   });
 });

@@ -21,6 +21,8 @@ class Recomputer {
   readonly #readers = new Map<Value, Set<Group>>();
   readonly #writers = new Map<Value, Group[]>();
   readonly #results: ReadonlySet<Value>;
+  /** Values that go to memory no more. */
+  readonly #spared = new Set<Value>();
 
   constructor(groups: readonly Group[], graph: Graph) {
     this.left = new Set(groups);
@@ -76,6 +78,7 @@ class Recomputer {
       for (const view of node.reads) this.#follow(view.value, group);
     }
     this.#readers.set(value, new Set([home, ...readers]));
+    this.#spared.add(value);
     // Its own group need not make it, if nobody reads it there.
     if (home.nodes.some((other) => other.reads.some((view) => view.value === value))) return;
     home.nodes.splice(home.nodes.indexOf(node), 1);
@@ -91,6 +94,7 @@ class Recomputer {
 
   /** Whether an array is in memory anyway: made by something else than a loop, or by another, or read elsewhere too. */
   #isStored(array: Value, home: Group, readers: readonly Group[]): boolean {
+    if (this.#spared.has(array)) return false;
     const maker = this.#makers.get(array);
     if (maker === undefined || maker.group.kind !== 'loop' || maker.group !== home) return true;
     if (this.#results.has(array) || this.#isCheap(maker.node)) return true;
@@ -105,6 +109,7 @@ class Recomputer {
       return null;
     for (const { value } of node.reads) {
       const maker = this.#makers.get(value);
+      if (this.#spared.has(value) && !group.nodes.some(({ target }) => target.value === value)) return null;
       // What it reads must be there before, and be overwritten only later.
       if (maker !== undefined && maker.group !== group && this.#reach.waits(maker.group, group)) return null;
       for (const writer of this.#writers.get(value) ?? []) {
@@ -133,7 +138,7 @@ class Recomputer {
   }
 }
 
-/** The groups with loops that compute again what is not worth storing. The groups given are changed. */
+/** The groups, given in order, with loops that compute again what is not worth storing. The groups given are changed. */
 export function recompute(groups: readonly Group[], graph: Graph): Group[] {
   const recomputer = new Recomputer(groups, graph);
   recomputer.run();
