@@ -18,7 +18,7 @@ import { convWeightGrad } from './convWeights.ts';
 import * as elementwise from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import * as pooling from './pool.ts';
-import { scatterAdd } from './scatter.ts';
+import { gatherRows, scatterAdd } from './scatter.ts';
 import { sum } from './sum.ts';
 import { isDense } from './transfer.ts';
 import { copyTransposed } from './transpose.ts';
@@ -153,7 +153,7 @@ export function sums(options: WasmOptions = {}): Pick<Kernels, 'sum'> {
 }
 
 /** Places along an axis, and sums into them. */
-export function scatters(options: WasmOptions = {}): Pick<Kernels, 'argExtreme' | 'cumsum' | 'scatterAdd'> {
+export function scatters(options: WasmOptions = {}): Pick<Kernels, 'argExtreme' | 'cumsum' | 'gather' | 'scatterAdd'> {
   const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_ELEMENTS];
   return {
     argExtreme(name, x, axis, y) {
@@ -164,6 +164,10 @@ export function scatters(options: WasmOptions = {}): Pick<Kernels, 'argExtreme' 
     cumsum(x, axis, y) {
       const worth = y.length > 0 && y.length >= 4 * least;
       if (!done('cumsum', worth, [x.data, y], () => along.cumsum(x, axis, y))) jsReduce.cumsum(x, axis, y);
+    },
+    gather(x, axis, index, y) {
+      if (y.length < least || !single(x.data, index.data, y) || !gatherRows(x, axis, index, y))
+        jsReduce.gather(x, axis, index, y);
     },
     scatterAdd(src, axis, index, shape, y) {
       const worth = y.length > 0 && y.length >= least;

@@ -3,10 +3,36 @@ import { describe, expect, it } from 'vitest';
 import { jsKernels } from '../../../src/kernels/js/index.ts';
 import { differential } from '../../../src/kernels/wasm/differential.ts';
 import { createWasmKernels } from '../../../src/kernels/wasm/index.ts';
-import { operand, Random } from './random.ts';
+import { gatherRows } from '../../../src/kernels/wasm/scatter.ts';
+import { operand, Random, zeros } from './random.ts';
 
 const fallbacks: string[] = [];
 const tested = differential(createWasmKernels({ threshold: 0, onFallback: (name) => fallbacks.push(name) }), jsKernels);
+
+describe('gathering', () => {
+  it('is that of the reference, by whole rows where the index repeats', () => {
+    let whole = 0;
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        const random = new Random(seed);
+        const shape = [random.integer(1, 4), random.integer(1, 6), random.integer(12, 40)].slice(random.integer(0, 1));
+        const axis = random.integer(0, shape.length - 1);
+        const counts = shape.map((n, a) => (a === axis ? random.integer(1, n + 3) : n));
+        const column = operand(
+          random,
+          counts.map((n, a) => (a > axis ? 1 : n)),
+        );
+        for (let i = 0; i < column.data.length; i++) column.data[i] = random.integer(0, (shape[axis] as number) - 1);
+        const index = { ...column, shape: counts, strides: column.strides.map((s, a) => (a > axis ? 0 : s)) };
+        const x = operand(random, shape, 0.02);
+        if (gatherRows(x, axis, index, zeros(counts))) whole++;
+        tested.gather(x, axis, index, zeros(counts));
+      }),
+      { numRuns: 150 },
+    );
+    expect(whole).toBeGreaterThan(20);
+  });
+});
 
 describe('scattering in float32', () => {
   it('agrees with the reference for any axis, places hit more than once included, and keeps what y holds', () => {
