@@ -7,6 +7,7 @@
 export * from './autograd/index.ts';
 export { type Compiled, compile } from './compile/compile.ts';
 export type { ExplainOptions, ProgramReport, StepReport } from './compile/explain.ts';
+export { setThreads } from './compile/threads.ts';
 export * from './errors.ts';
 export type { FloatArray } from './kernels/types.ts';
 export * from './layers/index.ts';
@@ -119,5 +120,5 @@ export {
   Tensor,
   type TensorOptions,
 } from './tensor/tensor.ts';
-export { type Backend, backend, setThreads } from './threads/index.ts';
+export { type Backend, backend } from './threads/index.ts';
 export * from './train/index.ts';

@@ -53,24 +53,10 @@ export function backend(): Backend {
 }
 
 /**
- * Runs compiled programs on several threads from now on. The results have the same bits whatever their number.
+ * Makes a team of so many threads, this one included, or of as many as can be had. In Node it is there at once, in a page
+ * when the promise is fulfilled.
  *
- * In Node the call takes effect at once, and what it returns may be ignored. In a page workers begin only while the page
- * is idle, so wait for the promise; the page must be cross-origin isolated. Where threads cannot be had everything runs
- * on one, and `backend()` says why. Idle threads use no processor time and keep no process alive.
- *
- * @param threads a whole number from 1 to 64, the caller's thread included; `'auto'`: as many as the machine runs at
- *   once, at most 8. Without a call it is 1.
- * @returns how many threads there are then.
- * @throws {@link OptionError} if `threads` is neither.
- * @example
- * ```ts
- * import { backend, setThreads } from 'typedgrad';
- *
- * await setThreads('auto');
- * const { threads, reasons } = backend();
- * console.log(threads, reasons.threads);
- * ```
+ * @throws {@link OptionError} if `threads` is neither a whole number from 1 to 64 nor `'auto'`.
  */
 export function setThreads(threads: number | 'auto'): Promise<number> {
   if (threads !== 'auto' && !(Number.isInteger(threads) && threads >= 1 && threads <= LIMIT)) {

@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { spreadLargeOperations } from '../../src/compile/large.ts';
 import {
   compile,
   conv1d,
@@ -11,10 +10,8 @@ import {
   setThreads,
   type Tensor,
 } from '../../src/index.ts';
-import { setLargeOperations } from '../../src/ops/apply.ts';
 
 afterEach(async () => {
-  setLargeOperations(null);
   await setThreads(1);
 });
 
@@ -101,7 +98,6 @@ describe('large operations of eager code', () => {
     manualSeed(3);
     const inputs = shapes.map((shape) => randn([...shape]));
     const one = evaluate(f, inputs);
-    spreadLargeOperations();
     for (const threads of [2, 3]) {
       await setThreads(threads);
       expect(evaluate(f, inputs)).toEqual(one);
@@ -113,7 +109,6 @@ describe('large operations of eager code', () => {
     const [x, w] = [randn([16, 32, 96]), randn([64, 32, 7])];
     const f = (x: Tensor, w: Tensor): Tensor => conv1d(x, w);
     const eager = f(x, w);
-    spreadLargeOperations();
     await setThreads(2);
     expect(bits(compile(f)(x, w))).toEqual(bits(eager));
   });
