@@ -2,7 +2,8 @@
 
 import { type Expr, op, select } from '../../kernels/wasm/assembler.ts';
 import { placeAt, type Task } from '../../kernels/wasm/conductor.ts';
-import { loopFunctions, loopKey } from '../../kernels/wasm/loops.ts';
+import { loopKey } from '../../kernels/wasm/loop-kernel.ts';
+import { loopFunctions } from '../../kernels/wasm/loops.ts';
 import { nameOf } from '../graph.ts';
 import type { Group } from '../group.ts';
 import type { LoopPlan } from './loop-plan.ts';

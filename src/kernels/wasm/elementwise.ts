@@ -8,7 +8,8 @@ import type { BinaryName, FloatArray, Strided, UnaryName } from '../types.ts';
 import type { KernelCache, KernelFunction } from './cache.ts';
 import { features } from './features.ts';
 import { hasVectorForm } from './loop-forms.ts';
-import { type LoopKernel, loopFunctions, loopKey } from './loops.ts';
+import { type LoopKernel, loopKey } from './loop-kernel.ts';
+import { loopFunctions } from './loops.ts';
 import { isDense } from './transfer.ts';
 
 /** Elements of a chunk: three arrays of 32 KB, in the second-level cache; half of it is slower by a tenth for its calls. */
