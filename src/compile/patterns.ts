@@ -3,6 +3,7 @@
  * through a max pooling before it.
  *
  *   forward     conv → add bias → maxPoolIndices, gather → relu     one group: only pooled values go to memory
+ *               conv → add bias → relu                              one group
  *   backward    scatterAdd by those indices → convWeightGrad, convInputGrad
  *               each spreads the pooled gradient itself, so that the large gradient never goes to memory
  */
@@ -68,12 +69,12 @@ export class Patterns {
       if (nameOf(first) !== 'conv') return false;
       if (nameOf(last) === 'conv') {
         if (nameOf(node) === 'add' && this.#isBias(node, last)) return true;
-        return this.#isPoolOf(node, last.target.value);
+        if (this.#isPoolOf(node, last.target.value)) return true;
       }
-      if (nameOf(last) === 'add') return this.#isPoolOf(node, last.target.value);
+      if (nameOf(last) === 'add' && this.#isPoolOf(node, last.target.value)) return true;
     }
     if (group.kind !== 'pool' && group.kind !== 'conv') return false;
-    if (nameOf(last) === 'gather') return nameOf(node) === 'relu' && this.#isOfMaxima(node, last.target.value);
+    if (['conv', 'add', 'gather'].includes(nameOf(last))) return nameOf(node) === 'relu' && this.#isOfAll(node, last);
     if (nameOf(last) !== 'maxPoolIndices') return false;
     return this.isGatherOf(node, last);
   }
@@ -83,8 +84,10 @@ export class Patterns {
     return this.#makers.get(value);
   }
 
-  #isOfMaxima(node: GraphNode, maxima: Value): boolean {
-    return node.reads[0]!.value === maxima && isWhole(node.reads[0]!) && this.#isOnlyUse(maxima);
+  /** Whether `node` alone reads the whole result of `before`. */
+  #isOfAll(node: GraphNode, before: GraphNode): boolean {
+    const { value } = before.target;
+    return node.reads[0]!.value === value && isWhole(node.reads[0]!) && this.#isOnlyUse(value);
   }
 
   #isOnlyUse(value: Value): boolean {

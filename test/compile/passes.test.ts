@@ -417,3 +417,43 @@ describe('checkGraph', () => {
     expect(() => checkGraph({ ...graph, nodes: [...graph.nodes, write] })).toThrow(/input is overwritten/);
   });
 });
+
+describe('ReLU behind a convolution', () => {
+  const cases: [string, number[], number[], object][] = [
+    ['by tiles', [2, 8, 14, 14], [16, 8, 3, 3], { padding: 1 }],
+    ['by tiles of odd size', [3, 8, 13, 11], [16, 8, 3, 3], { padding: 1 }],
+    ['directly', [2, 3, 9, 10], [5, 3, 5, 5], { stride: 2, padding: 2 }],
+    ['whose rows are its result', [1, 4, 6, 8], [7, 4, 1, 1], {}],
+    ['in groups', [2, 6, 9, 9], [6, 1, 3, 3], { padding: 1, groups: 6 }],
+  ];
+  test.each(cases)('%s is done with it', (_, input, filters, options) => {
+    const [x, w, b] = [input, filters, [filters[0]!]].map((shape, i) => normals(i + 1, ...shape)) as Tensor[];
+    for (const bias of [null, b!]) {
+      const fn = (y: Tensor, v: Tensor): Tensor => conv2d(y, v, { ...options, bias }).relu();
+      const run = compile(fn);
+      const y = run(x!, w!);
+      expectClose(y, fn(x!, w!), 1e-5);
+      expect([...y.toTypedArray()].some((value) => Object.is(value, -0))).toBe(false);
+      expect(run.report()[0]!.steps.map(({ operations }) => operations.at(-1))).toEqual(['relu']);
+    }
+  });
+
+  test.each(cases)('%s keeps NaN and infinities', (_, input, filters, options) => {
+    const [x, w] = [input, filters].map((shape, i) => normals(i + 1, ...shape)) as [Tensor, Tensor];
+    const spoilt = x.clone();
+    for (const [i, value] of [Number.NaN, Infinity, -Infinity].entries()) spoilt.data[17 + 20 * i] = value;
+    const fn = (y: Tensor, v: Tensor): Tensor => conv2d(y, v, options).relu();
+    expectClose(compile(fn)(spoilt, w), fn(spoilt, w), 1e-5);
+  });
+
+  test('is a step of its own if the sums are read, too', () => {
+    const [x, w] = [normals(1, 2, 8, 14, 14), normals(2, 16, 8, 3, 3)];
+    const fn = (y: Tensor, v: Tensor): Tensor[] => {
+      const sums = conv2d(y, v, { padding: 1 });
+      return [sums, sums.relu()];
+    };
+    const [sums, positive] = compile(fn)(x, w);
+    expectClose(sums!, fn(x, w)[0]!, 1e-5);
+    expectClose(positive!, fn(x, w)[1]!, 1e-5);
+  });
+});

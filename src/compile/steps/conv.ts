@@ -149,7 +149,8 @@ class ConvLowering {
     const { groups } = sizes;
     const add = nodes.find((other) => nameOf(other) === 'add');
     const pooling = this.#pooling(nodes, plan);
-    const result = (add ?? node).target;
+    const relu = pooling === null ? nodes.find((other) => nameOf(other) === 'relu') : undefined;
+    const result = (relu ?? add ?? node).target;
     const writesDense = this.#context.isNeeded(result.value) || pooling === null;
     const { strides, channel, dense } = plan.source;
     const isInPlace = dense && spread === null;
@@ -158,7 +159,7 @@ class ConvLowering {
     const target = { image: strides[0], channel, rows: [strides[1], strides[2]] as const, pieces: plan.pieces };
     const fill = isInPlace ? null : this.#filling(source, spread, groups * plan.inputs, target);
     const stages = plan.stages.map((stage) => {
-      const kernel = add ? { ...stage.kernel, epilogue: { bias: true } } : stage.kernel;
+      const kernel = { ...stage.kernel, epilogue: { bias: add !== undefined, relu: relu !== undefined } };
       return {
         stage,
         run: this.#context.imported(tapKey(kernel), () => tapFunctions(kernel)),

@@ -225,7 +225,10 @@ class TiledLowering {
     const { groups } = (node.attrs as ConvAttrs).geometry;
     const add = nodes.find((other) => nameOf(other) === 'add');
     const { sizes } = plan.kernel;
-    const { sink, later } = this.#sink(nodes, (add ?? node).target, plan, chunks);
+    // Behind a pooling it is the pooled values that are clipped.
+    const isPooled = nodes.some((other) => nameOf(other) === 'maxPoolIndices');
+    const relu = isPooled ? undefined : nodes.find((other) => nameOf(other) === 'relu');
+    const { sink, later } = this.#sink(nodes, (relu ?? add ?? node).target, plan, chunks);
     const scratch = this.#context.perThread(linearScratch(plan.kernel));
     const biasAt = add ? this.#context.address(add.reads[1]!) : 0;
 
@@ -233,7 +236,13 @@ class TiledLowering {
       const first = number * plan.kernel.outputs;
       const outputs = Math.min(plan.kernel.outputs, sizes.outputs - first);
       const { yImage, pool } = sink;
-      const shape = { ...plan.kernel, sizes: { ...sizes, yImage }, outputs, bias: add !== undefined };
+      const shape = {
+        ...plan.kernel,
+        sizes: { ...sizes, yImage },
+        outputs,
+        bias: add !== undefined,
+        relu: relu !== undefined,
+      };
       const kernel = pool === undefined ? shape : { ...shape, pool };
       const run = this.#context.imported(linearKey(kernel), () => linearFunctions(kernel), 'chunk');
       for (let g = 0; g < groups; g++) {

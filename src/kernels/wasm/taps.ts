@@ -23,7 +23,7 @@ export interface Epilogue {
   readonly bias?: boolean;
   /** Starts from what y holds (sums split over several calls). */
   readonly accumulate?: boolean;
-  /** max(y, 0); NaN stays NaN. */
+  /** max(y, 0); NaN stays NaN and -0 becomes 0. */
   readonly relu?: boolean;
   /** y & mask[i], bit by bit, so that positions between rows become the next layer's zero padding. */
   readonly mask?: boolean;
@@ -120,7 +120,7 @@ function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers): v
   emitSum(f, k, tile, at);
   each((acc, p, q) => {
     // pmax(a, 0) is one instruction and keeps NaN; max(a, 0) is several.
-    const positive = relu ? op('f32x4.pmax', acc, f32x4(0)) : acc;
+    const positive = relu ? op('f32x4.add', op('f32x4.pmax', acc, f32x4(0)), f32x4(0)) : acc;
     const kept = mask ? op('v128.and', positive, vectorAt(at.mask, 4 * p)) : positive;
     f.store('v128.store', at.y, kept, 4 * (q * k.yOutput + 4 * p));
   });

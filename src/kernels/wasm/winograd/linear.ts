@@ -34,6 +34,8 @@ export interface LinearKernel {
   /** Outputs of one call, of those that `sizes` counts. */
   readonly outputs: number;
   readonly bias: boolean;
+  /** Stores the positive part of the results; absent: all of them. */
+  readonly relu?: boolean;
   readonly fma: boolean;
   /** Pools the results instead of storing them. */
   readonly pool?: TilePool;
@@ -141,6 +143,7 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
       position: parts.sumPosition,
       channel: taps.yOutput,
       bias: k.bias,
+      relu: k.relu ?? false,
       fma,
       ...(k.pool && { pool: k.pool }),
     };
@@ -164,6 +167,6 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
   return [...made, run];
 }
 
-export function linearKey({ sizes, chunk, outputs, bias, fma, pool }: LinearKernel): string {
-  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${fma ? 'f' : ''}${pool ? `p${pool.image}${pool.indexed ? 'i' : ''}${pool.relu ? 'r' : ''}` : ''}`;
+export function linearKey({ sizes, chunk, outputs, bias, relu, fma, pool }: LinearKernel): string {
+  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${relu ? 'r' : ''}${fma ? 'f' : ''}${pool ? `p${pool.image}${pool.indexed ? 'i' : ''}${pool.relu ? 'r' : ''}` : ''}`;
 }
