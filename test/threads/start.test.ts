@@ -53,6 +53,7 @@ describe('a team that loses a worker between two runs', () => {
   const listen = (worker: Worker): void => void workers.push(worker);
 
   it('goes on with one thread, and says why', async () => {
+    const before = sharedHeap().used;
     process.on('worker', listen);
     setThreads(3);
     await turn();
@@ -60,6 +61,7 @@ describe('a team that loses a worker between two runs', () => {
     await workers[1]!.terminate();
     await turn();
     expect(backend()).toMatchObject({ threads: 1, reasons: { threads: 'thread 2 is lost: its thread ended' } });
+    await expect.poll(() => sharedHeap().used).toBe(before);
     const program = handmade();
     runProgram(program.code, program.conductor, () => {});
     expect(countsOf(program, 3)).toEqual([1, 0, 0]);
