@@ -66,7 +66,19 @@ export * from './ops/matmul.ts';
 export { mean, std, variance } from './ops/moments.ts';
 export * from './ops/norms.ts';
 export { type PaddingMode, pad } from './ops/pad.ts';
-export * from './ops/pool.ts';
+export {
+  type AvgPoolOptions,
+  avgPool1d,
+  avgPool2d,
+  avgPool3d,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool1dWithIndices,
+  maxPool2d,
+  maxPool2dWithIndices,
+  maxPool3d,
+  maxPool3dWithIndices,
+} from './ops/pool.ts';
 export { all, any, argMax, argMin, logSumExp, max, min, norm, prod } from './ops/reduce.ts';
 export { tril, triu } from './ops/triangle.ts';
 export {
