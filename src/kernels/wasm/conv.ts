@@ -116,23 +116,8 @@ function execute(
     table: Math.max(0, ...r.stages.map((s) => s.table.length)),
     bias: bias ? outputs : 0,
   };
-  if (
-    !memory.begin(
-      Object.values(counts).reduce((a, b) => a + b, 0),
-      8,
-    )
-  )
-    return false;
-  const at: Buffers = {
-    staged: memory.allocate(counts.staged),
-    source: memory.allocate(counts.source),
-    weights: memory.allocate(counts.weights),
-    given: memory.allocate(counts.given),
-    rows: memory.allocate(counts.rows),
-    result: memory.allocate(counts.result),
-    table: memory.allocate(counts.table),
-    bias: memory.allocate(counts.bias),
-  };
+  const at = memory.place(counts);
+  if (at === null) return false;
   const k = layoutKernels(cache);
   placeWeights(cache, k, r, at, w, groups);
   if (bias) writeStrided(memory, at.bias, bias);

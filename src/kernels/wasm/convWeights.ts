@@ -64,22 +64,8 @@ function executeWeight(
     result: y.length,
     table: r.table.length,
   };
-  if (
-    !memory.begin(
-      Object.values(counts).reduce((a, b) => a + b, 0),
-      7,
-    )
-  )
-    return false;
-  const at = {
-    staged: memory.allocate(counts.staged),
-    source: memory.allocate(counts.source),
-    gStaged: memory.allocate(counts.gStaged),
-    grad: memory.allocate(counts.grad),
-    sums: memory.allocate(counts.sums),
-    result: memory.allocate(counts.result),
-    table: memory.allocate(counts.table),
-  };
+  const at = memory.place(counts);
+  if (at === null) return false;
   const k = layoutKernels(cache);
   memory.zero(at.source, counts.source);
   memory.zero(at.grad, counts.grad);

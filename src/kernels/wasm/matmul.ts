@@ -53,22 +53,10 @@ export function matmul(cache: KernelCache, a: Strided, b: Strided, y: FloatArray
     const spec: MatmulSpec = { m, k, n, batch, ...sides, epilogue: {}, fma };
     return planMatmul(spec);
   });
-  const counts = [left.size, right.size, y.length, plan.shared, plan.own];
   const { memory } = cache;
-  if (
-    !memory.begin(
-      counts.reduce((p, q) => p + q, 0),
-      counts.length,
-    )
-  )
-    return false;
-  const [atA, atB, atY, shared, own] = counts.map((c) => memory.allocate(c)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const at = memory.place({ a: left.size, b: right.size, y: y.length, shared: plan.shared, own: plan.own });
+  if (at === null) return false;
+  const { a: atA, b: atB, y: atY, shared, own } = at;
   write(cache, atA, left);
   write(cache, atB, right);
   const kernels = cache.get(plan.key, plan.build);

@@ -51,6 +51,14 @@ export class KernelMemory {
     return true;
   }
 
+  /** Frees the whole scratch and hands out parts of so many floats each, by name; null if that is more than the bound. */
+  place<K extends string>(floats: Readonly<Record<K, number>>): Record<K, number> | null {
+    const parts = Object.entries<number>(floats);
+    const total = parts.reduce((sum, [, count]) => sum + count, 0);
+    if (!this.begin(total, parts.length)) return null;
+    return Object.fromEntries(parts.map(([name, count]) => [name, this.allocate(count)])) as Record<K, number>;
+  }
+
   /** The address of the next `floats` floats, on a cache line, with slack behind. */
   allocate(floats: number): number {
     const at = this.#next;

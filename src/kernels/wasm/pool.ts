@@ -142,15 +142,14 @@ function run(cache: KernelCache, { kind, x, beside, geometry, pooled, y }: Call)
   const isWide = kind === 'pick' || kind === 'spread';
   const { memory } = cache;
   const [wideFloats, windows] = [chunk * volume(padded), volume(counts)];
-  const floats = [p.isPadded ? chunk * volume(size) : 0, wideFloats, isWide ? wideFloats : 0, chunk * windows];
-  if (
-    !memory.begin(
-      floats.reduce((a, b) => a + b),
-      floats.length,
-    )
-  )
-    return false;
-  const [staged, from, wide, to] = floats.map((n) => memory.allocate(n)) as [number, number, number, number];
+  const at = memory.place({
+    staged: p.isPadded ? chunk * volume(size) : 0,
+    from: wideFloats,
+    wide: isWide ? wideFloats : 0,
+    to: chunk * windows,
+  });
+  if (at === null) return false;
+  const { staged, from, wide, to } = at;
   if (p.isPadded) memory.view(from, wideFloats).fill(Number.NEGATIVE_INFINITY);
   if (p.isPadded && kind === 'pick') memory.zero(wide, wideFloats);
   const [source, other] = [denseOf(x), beside === undefined ? null : denseOf(beside)];

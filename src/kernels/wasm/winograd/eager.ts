@@ -73,23 +73,8 @@ export function runLinear(
     scratch: r.scratch,
     flag: 4,
   };
-  const list = Object.values(counts);
-  if (
-    !memory.begin(
-      list.reduce((a, b) => a + b, 0),
-      list.length,
-    )
-  )
-    return false;
-  const at = {
-    x: memory.allocate(counts.x),
-    y: memory.allocate(counts.y),
-    w: memory.allocate(counts.w),
-    u: memory.allocate(counts.u),
-    bias: memory.allocate(counts.bias),
-    scratch: memory.allocate(counts.scratch),
-    flag: memory.allocate(counts.flag),
-  };
+  const at = memory.place(counts);
+  if (at === null) return false;
   writeStrided(memory, at.w, w);
   if (bias !== null) writeStrided(memory, at.bias, bias);
   memory.zero(at.flag, 4);
@@ -153,21 +138,8 @@ export function runGradient(
     dw: y.length,
     scratch: gradientScratch(kernel),
   };
-  const list = Object.values(counts);
-  if (
-    !memory.begin(
-      list.reduce((a, b) => a + b, 0),
-      list.length,
-    )
-  )
-    return false;
-  const at = {
-    x: memory.allocate(counts.x),
-    g: memory.allocate(counts.g),
-    sums: memory.allocate(counts.sums),
-    dw: memory.allocate(counts.dw),
-    scratch: memory.allocate(counts.scratch),
-  };
+  const at = memory.place(counts);
+  if (at === null) return false;
   memory.zero(at.sums, counts.sums);
   const [xGroup, gGroup] = [4 * sizes.channels * product(sizes.x), 4 * sizes.outputs * product(sizes.y)];
   let loaded = -1;
