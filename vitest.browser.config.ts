@@ -43,6 +43,21 @@ const isolation: Plugin = {
   },
 };
 
+/** Those of operations, whose kernels must then be the ones in TypeScript. */
+const withoutWebAssembly = suites.filter((path) => /^test.(browser|kernels.js|ops|autograd|testing)\b/.test(path));
+
+/** Answers with a policy by which neither strings nor WebAssembly may become code. */
+const policy: Plugin = {
+  name: 'content security policy',
+  enforce: 'pre',
+  configureServer({ middlewares }) {
+    middlewares.use((_, response, next) => {
+      response.setHeader('Content-Security-Policy', "script-src 'self' 'unsafe-inline'");
+      next();
+    });
+  },
+};
+
 const browser = (): BrowserConfigOptions => ({
   enabled: true,
   headless: true,
@@ -53,13 +68,25 @@ const browser = (): BrowserConfigOptions => ({
   instances: [{ browser: 'chromium' }],
 });
 
-const project = (name: string, include: string[], plugins: Plugin[]): TestProjectInlineConfiguration => ({
+const project = (name: string, include: string[], plugins: Plugin[] = []): TestProjectInlineConfiguration => ({
   plugins,
   resolve: { alias },
   optimizeDeps: { include: ['fast-check'] },
-  test: { name, include, testTimeout: 60_000, env: { ISOLATED: String(plugins.length > 0) }, browser: browser() },
+  test: {
+    name,
+    include,
+    testTimeout: 60_000,
+    env: { ISOLATED: String(plugins.includes(isolation)), POLICY: String(plugins.includes(policy)) },
+    browser: browser(),
+  },
 });
 
 export default defineConfig({
-  test: { projects: [project('isolated page', suites, [isolation]), project('page', withoutIsolation, [])] },
+  test: {
+    projects: [
+      project('isolated page', suites, [isolation]),
+      project('page', withoutIsolation),
+      project('page without WebAssembly', withoutWebAssembly, [policy]),
+    ],
+  },
 });

@@ -3,6 +3,7 @@ import { backend } from '../../src/index.ts';
 
 /** What the configuration says of this page. */
 const isIsolated = (import.meta as unknown as { env: Record<string, string> }).env.ISOLATED === 'true';
+const hasPolicy = (import.meta as unknown as { env: Record<string, string> }).env.POLICY === 'true';
 
 describe('the browser suite', () => {
   it('runs in a page, without Node', () => {
@@ -10,8 +11,9 @@ describe('the browser suite', () => {
     expect('process' in globalThis && 'versions' in (globalThis as { process: object }).process).toBe(false);
   });
 
-  it('runs once in a page that may share memory with threads, and once in a page that may not', () => {
+  it('runs in a page that may share memory with threads, in one that may not, and in one that forbids WebAssembly', () => {
     expect(crossOriginIsolated).toBe(isIsolated);
-    expect(backend()).toMatchObject({ name: 'wasm', shared: isIsolated });
+    expect(backend()).toMatchObject({ name: hasPolicy ? 'js' : 'wasm', shared: isIsolated });
+    if (hasPolicy) expect(backend().reasons.wasm).toMatch(/refused.*Content Security Policy/s);
   });
 });
