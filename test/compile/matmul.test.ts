@@ -10,6 +10,7 @@ import { trace } from '../../src/compile/trace.ts';
 import {
   compile,
   Dense,
+  full,
   Generator,
   grad,
   linear,
@@ -19,6 +20,7 @@ import {
   type Tensor,
   tensor,
   transpose,
+  zeros,
 } from '../../src/index.ts';
 import { resetBackend } from '../../src/kernels/index.ts';
 import { forceFeatures } from '../../src/kernels/wasm/features.ts';
@@ -274,4 +276,17 @@ test('the bits are the same for any number of threads', async () => {
   }
   expect(bits[1]!.map((list, i) => list === bits[0]![i])).toEqual(bits[0]!.map(() => true));
   expect(bits[2]!.map((list, i) => list === bits[0]![i])).toEqual(bits[0]!.map(() => true));
+});
+
+test('ReLU behind a product turns -0 into 0, as it does alone', () => {
+  for (const [m, n] of [
+    [4, 8],
+    [3, 5],
+    [40, 48],
+  ] as const) {
+    const [a, b, bias] = [zeros([m, 2]), full([2, n], -1), full([n], -0)];
+    const fn = (x: Tensor): Tensor => x.matmul(b).add(bias).relu();
+    const y = compile(fn)(a);
+    expect([...y.toTypedArray()].every((value) => Object.is(value, 0))).toBe(true);
+  }
 });

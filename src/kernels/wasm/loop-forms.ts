@@ -1,6 +1,7 @@
 /** What elementwise functions are on four elements at a time. */
 import type { BinaryName, UnaryName } from '../types.ts';
 import { type Expr, type FunctionBuilder, f32x4, op } from './assembler.ts';
+import { positivePart } from './tile.ts';
 import type { VectorMath } from './vector-math.ts';
 
 type V = Expr<'v128'>;
@@ -28,8 +29,7 @@ export const unaryForms: Partial<Record<UnaryName, (x: V, math: VectorMath, f: F
   floor: (x) => op('f32x4.floor', x),
   ceil: (x) => op('f32x4.ceil', x),
   round: (x) => op('f32x4.nearest', x),
-  // pmax lets NaN through; adding zero turns -0 into 0.
-  relu: (x) => op('f32x4.add', op('f32x4.pmax', x, f32x4(0)), f32x4(0)),
+  relu: positivePart,
   sigmoid: (x, math) => math.sigmoid(x),
   softplus: (x, math) => math.softplus(x),
   isNaN: (x) => one(op('f32x4.ne', x, x)),

@@ -8,7 +8,7 @@
  */
 import { type Expr, FunctionBuilder, f32x4, i32, type Local, op, plus, shuffle } from './assembler.ts';
 import { transpose4 } from './layout.ts';
-import { splatAt, Tile, vectorAt } from './tile.ts';
+import { positivePart, splatAt, Tile, vectorAt } from './tile.ts';
 
 /** Steps of the sum per round of its loop: enough to hide the counter. */
 export const ROUND = 8;
@@ -100,9 +100,9 @@ export function storeColumns(
   }
 }
 
-/** pmax(a, 0) is one instruction and keeps NaN; max(a, 0) is several. */
+/** A sum as it is stored. */
 export function finished(value: Expr<'v128'>, { relu }: MatmulEpilogue): Expr<'v128'> {
-  return relu === true ? op('f32x4.pmax', value, f32x4(0)) : value;
+  return relu === true ? positivePart(value) : value;
 }
 
 /** tile(x, w, y, bias, rounds, state): `rounds` rounds, and the rest of the sum where `state` says that it ends. */

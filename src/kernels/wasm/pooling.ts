@@ -9,6 +9,7 @@
  * in bytes.
  */
 import { type Expr, FunctionBuilder, f32x4, type Local, load, loadLane, op, shuffle } from './assembler.ts';
+import { positivePart } from './tile.ts';
 
 type V = Expr<'v128'>;
 type Three = readonly [number, number, number];
@@ -157,8 +158,7 @@ export function poolFunctions(k: PoolKernel): FunctionBuilder[] {
         f.set(best, op('v128.bitselect', next, best, isBetter));
         f.set(where, op('v128.bitselect', op('f32x4.add', index, f32x4(tap.index)), where, isBetter));
       });
-      // pmax lets NaN through; adding zero turns -0 into 0.
-      if (k.relu) f.set(best, op('f32x4.add', op('f32x4.pmax', best, f32x4(0)), f32x4(0)));
+      if (k.relu) f.set(best, positivePart(best));
       storeLanes(f, yAt as Local<'i32'>, best, count);
       if (k.indexed) storeLanes(f, indexAt as Local<'i32'>, where, count);
     }),

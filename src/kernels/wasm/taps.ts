@@ -9,7 +9,17 @@
  * addresses and segment distances in bytes; a segment is one such row (of a plane, of an image).
  */
 import { FunctionBuilder, f32x4, i32, type Local, load, op } from './assembler.ts';
-import { type Coverage, cover, covered, splatAt, splitOutputs, Tile, tileVectors, vectorAt } from './tile.ts';
+import {
+  type Coverage,
+  cover,
+  covered,
+  positivePart,
+  splatAt,
+  splitOutputs,
+  Tile,
+  tileVectors,
+  vectorAt,
+} from './tile.ts';
 
 /** One tap of the filter: where its x lies from the output's position, and its weight from the filter's first. */
 export interface Tap {
@@ -119,8 +129,7 @@ function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers): v
   });
   emitSum(f, k, tile, at);
   each((acc, p, q) => {
-    // pmax(a, 0) is one instruction and keeps NaN; max(a, 0) is several.
-    const positive = relu ? op('f32x4.add', op('f32x4.pmax', acc, f32x4(0)), f32x4(0)) : acc;
+    const positive = relu ? positivePart(acc) : acc;
     const kept = mask ? op('v128.and', positive, vectorAt(at.mask, 4 * p)) : positive;
     f.store('v128.store', at.y, kept, 4 * (q * k.yOutput + 4 * p));
   });

@@ -13,11 +13,16 @@
  * `f32x4.relaxed_madd`: 6×2 100, 2×6 99, 5×2 96, 2×5 95, 3×3 93, 2×4 92, 12×1 86; with mul and add 5×2 71, 2×5 68;
  * tiles that do not fit (4×3 fused, 2×6 unfused) fall to 47 to 51.
  */
-import { type Expr, type FunctionBuilder, type Local, load, op } from './assembler.ts';
+import { type Expr, type FunctionBuilder, f32x4, type Local, load, op } from './assembler.ts';
 
 /** a·b + c, fused where `fma` says that the engine can. */
 export function multiplyAdd(fma: boolean, a: Expr<'v128'>, b: Expr<'v128'>, c: Expr<'v128'>): Expr<'v128'> {
   return fma ? op('f32x4.relaxed_madd', a, b, c) : op('f32x4.add', c, op('f32x4.mul', a, b));
+}
+
+/** max(x, 0), where NaN stays NaN and -0 becomes 0: `pmax` lets NaN through, and keeps -0 until 0 is added. */
+export function positivePart(x: Expr<'v128'>): Expr<'v128'> {
+  return op('f32x4.add', op('f32x4.pmax', x, f32x4(0)), f32x4(0));
 }
 
 /** The most vectors of pixels that a tile with this many outputs keeps in registers. */

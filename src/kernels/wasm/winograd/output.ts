@@ -8,7 +8,7 @@
  * becomes a denormal number on the way.
  */
 import { type Expr, FunctionBuilder, f32x4, i32, type Local, op, shuffle } from '../assembler.ts';
-import { multiplyAdd, splatAt, vectorAt } from '../tile.ts';
+import { multiplyAdd, positivePart, splatAt, vectorAt } from '../tile.ts';
 import type { Planes } from './geometry.ts';
 
 type V = Expr<'v128'>;
@@ -48,9 +48,6 @@ export interface TilePool {
 export const canPoolTiles = (size: readonly number[]): boolean =>
   (size.at(-1) as number) >= 8 && (size.at(-2) as number) >= 2;
 
-/** max(x, 0), where NaN stays NaN and -0 becomes 0. */
-const positive = (x: V): V => op('f32x4.add', op('f32x4.pmax', x, f32x4(0)), f32x4(0));
-
 /** Stores `width` floats of eight, and lets what is not finite stay in `check`. */
 function storeRow(
   f: FunctionBuilder,
@@ -63,7 +60,7 @@ function storeRow(
 ): void {
   const put = (value: V, to: number): void => {
     const kept = f.let(value, 'y');
-    f.store('v128.store', at, o.relu ? positive(kept) : kept, 4 * to);
+    f.store('v128.store', at, o.relu ? positivePart(kept) : kept, 4 * to);
     f.set(check, multiplyAdd(o.fma, kept, f32x4(0), check));
   };
   const [low, high] = eight;
@@ -75,7 +72,7 @@ function storeRow(
   }
   const kept = f.let(shuffle(low, low, [0, Math.min(1, width - 1), Math.min(2, width - 1), 0]), 'y');
   f.set(check, multiplyAdd(o.fma, kept, f32x4(0), check));
-  if (o.relu) f.set(kept, positive(kept));
+  if (o.relu) f.set(kept, positivePart(kept));
   for (let l = 0; l < width; l++) f.storeLane('v128.store32_lane', l, at, kept, 4 * (floats + l));
 }
 
@@ -142,7 +139,7 @@ function emitWindows(
     // pmax(most, value) is value only where it is larger: of equal ones, 0 and -0 among them, the first is kept.
     f.set(most, op('f32x4.pmax', most, value));
   });
-  if (o.pool?.relu) f.set(most, positive(most));
+  if (o.pool?.relu) f.set(most, positivePart(most));
   f.store('v128.store', at.y, most, 4 * at.tile);
   if (o.pool?.indexed) f.store('v128.store', at.index, where, 4 * at.tile);
 }
