@@ -29,34 +29,31 @@ const suites = readdirSync('test', { recursive: true, encoding: 'utf8' })
 /** Those whose code differs where memory cannot be shared. */
 const withoutIsolation = suites.filter((path) => /^test.(browser|kernels|compile|threads|conformance)\b/.test(path));
 
-/** Answers with the headers by which a page is cross-origin isolated, so that it may share memory with threads. */
-const isolation: Plugin = {
-  name: 'cross-origin isolation',
-  // Before the pages of the tests are answered.
-  enforce: 'pre',
-  configureServer({ middlewares }) {
-    middlewares.use((_, response, next) => {
-      response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
-      response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
-      next();
-    });
-  },
-};
-
 /** Those of operations, whose kernels must then be the ones in TypeScript. */
 const withoutWebAssembly = suites.filter((path) => /^test.(browser|kernels.js|ops|autograd|testing)\b/.test(path));
 
-/** Answers with a policy by which neither strings nor WebAssembly may become code. */
-const policy: Plugin = {
-  name: 'content security policy',
+/** Answers with these headers, before the pages of the tests are answered. */
+const answering = (name: string, headers: Readonly<Record<string, string>>): Plugin => ({
+  name,
   enforce: 'pre',
   configureServer({ middlewares }) {
     middlewares.use((_, response, next) => {
-      response.setHeader('Content-Security-Policy', "script-src 'self' 'unsafe-inline'");
+      for (const [header, value] of Object.entries(headers)) response.setHeader(header, value);
       next();
     });
   },
-};
+});
+
+/** A page that is cross-origin isolated may share memory with threads. */
+const isolation = answering('cross-origin isolation', {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+});
+
+/** In a page with this policy neither strings nor WebAssembly may become code. */
+const policy = answering('content security policy', {
+  'Content-Security-Policy': "script-src 'self' 'unsafe-inline'",
+});
 
 const browser = (): BrowserConfigOptions => ({
   enabled: true,

@@ -44,8 +44,6 @@ interface Target {
   readonly pieces: readonly Piece[];
 }
 
-const constant = (value: number): Expr<'i32'> => i32(value);
-
 class ConvLowering {
   readonly #context: StepContext;
   readonly #fma: boolean = features().relaxed;
@@ -72,7 +70,7 @@ class ConvLowering {
     f.repeat(count, () => {
       for (const piece of pieces) {
         const sizes = pieceSizes(piece, channels, from.channel, to.channel);
-        f.call(copy, plus(source, 4 * piece.from), plus(target, 4 * piece.to), ...sizes.map(constant));
+        f.call(copy, plus(source, 4 * piece.from), plus(target, 4 * piece.to), ...sizes.map(i32));
       }
       f.advance(source, 4 * from.image);
       f.advance(target, 4 * to.image);
@@ -188,7 +186,7 @@ class ConvLowering {
         const { segments, xSegment, ySegment } = stage;
         f.repeat(groups, () => {
           const more = [table, segments, 4 * xSegment, 4 * ySegment];
-          f.call(run, x, w, to, bias, i32(0), ...more.map(constant));
+          f.call(run, x, w, to, bias, i32(0), ...more.map(i32));
           if (writesDense && !isDirect) {
             const dense = { at: y, image: imageSize, channel: plan.outputSize };
             const spaced = { at: rowsAt, image: strides[0], channel: stage.rows };
@@ -258,7 +256,7 @@ class ConvLowering {
     const { finite } = this.#context.kernel('layout', layoutFunctions);
     const adding: Task = {
       units: 1,
-      emit: (f) => f.call(sumLanes, ...[sums, to, size, parts, 16 * size].map(constant)),
+      emit: (f) => f.call(sumLanes, ...[sums, to, size, parts, 16 * size].map(i32)),
     };
     const summing = this.#weightTask(node, sizes, plan, split, spread, sums, to);
     return {
@@ -324,7 +322,7 @@ class ConvLowering {
         f.repeat(groups, () => {
           const [xo, go] = [f.let(xg, 'xo'), f.let(gg, 'go')];
           f.repeat(runs.outer, () => {
-            f.call(run, xo, go, acc, ...[table, runs.segments, 4 * plan.xRun, 4 * plan.gRun].map(constant));
+            f.call(run, xo, go, acc, ...[table, runs.segments, 4 * plan.xRun, 4 * plan.gRun].map(i32));
             f.advance(xo, 4 * plan.xOuter);
             f.advance(go, 4 * plan.gOuter);
           });
@@ -348,7 +346,7 @@ class ConvLowering {
           );
         }
       });
-      if (split.isWhole) f.call(sumLanes, sum, placeAt(to, [unit, 4 * split.size]), ...[size, 1, 0].map(constant));
+      if (split.isWhole) f.call(sumLanes, sum, placeAt(to, [unit, 4 * split.size]), ...[size, 1, 0].map(i32));
     };
     return {
       units,
