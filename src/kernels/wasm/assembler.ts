@@ -6,7 +6,7 @@
  *   const p = f.param('i32', 'p');
  *   f.store('v128.store', p, op('f32x4.mul', load('v128.load', p), f32x4(2)));
  */
-import { LANE, MEMORY, MEMORY_LANE, PLAIN } from './opcodes.ts';
+import { LANE, MEMORY, MEMORY_LANE, naturalAlignment, PLAIN } from './opcodes.ts';
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 
@@ -69,26 +69,37 @@ export interface Entry {
   readonly code: number;
   readonly kind: 'plain' | 'lane' | 'memory' | 'memoryLane';
   readonly result: ValueType | undefined;
+  /** What a memory argument states. */
+  readonly align: number;
 }
 
 const TYPE_OF: Readonly<Record<string, ValueType>> = { i: 'i32', l: 'i64', f: 'f32', d: 'f64', v: 'v128' };
 let index: Map<string, Entry> | undefined;
 
-/** What the opcode tables, which are read at first use, say of an instruction. */
-export function entryOf(name: string): Entry {
-  if (index === undefined) {
-    index = new Map();
-    const groups = { plain: PLAIN, lane: LANE, memory: MEMORY, memoryLane: MEMORY_LANE };
-    for (const [kind, group] of Object.entries(groups)) {
-      for (const [signature, table] of Object.entries(group)) {
-        const result = TYPE_OF[signature.slice(signature.indexOf(':') + 1)];
-        for (const [n, code] of Object.entries(table as Record<string, number>)) {
-          index.set(n, { code, kind: kind as Entry['kind'], result });
-        }
+/** What the opcode tables, which are read at first use, say of an instruction; undefined if it is in none of them. */
+export function listed(name: string): Entry | undefined {
+  index ??= readTables();
+  return index.get(name);
+}
+
+function readTables(): Map<string, Entry> {
+  const index = new Map<string, Entry>();
+  const groups = { plain: PLAIN, lane: LANE, memory: MEMORY, memoryLane: MEMORY_LANE };
+  for (const [kind, group] of Object.entries(groups) as [Entry['kind'], Record<string, Record<string, number>>][]) {
+    const isMemory = kind === 'memory' || kind === 'memoryLane';
+    for (const [signature, table] of Object.entries(group)) {
+      const result = TYPE_OF[signature.slice(signature.indexOf(':') + 1)];
+      for (const name in table) {
+        index.set(name, { code: table[name]!, kind, result, align: isMemory ? naturalAlignment(name) : 0 });
       }
     }
   }
-  const entry = index.get(name);
+  return index;
+}
+
+/** @throws RangeError if no instruction is named so. */
+export function entryOf(name: string): Entry {
+  const entry = listed(name);
   if (entry === undefined) throw new RangeError(`assembler: no instruction is named ${name}`);
   return entry;
 }
