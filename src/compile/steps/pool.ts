@@ -1,6 +1,6 @@
 /** Max pooling and its way back, as steps of their own and as ends of convolutions. */
 
-import type { Expr } from '../../kernels/wasm/assembler.ts';
+import { type Expr, type FunctionBuilder, i32, op } from '../../kernels/wasm/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../kernels/wasm/conductor.ts';
 import { type PoolKernel, poolFunctions, poolKey, unpoolFunctions } from '../../kernels/wasm/pooling.ts';
 import { sizeOf } from '../../tensor/shape.ts';
@@ -8,6 +8,14 @@ import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
 import type { PoolAttrs } from '../patterns.ts';
 import type { Step, StepContext } from './step.ts';
+
+type Address = Expr<'i32'>;
+
+/** A max pooling whose way back makes the gradient that a convolution reads. */
+export interface Spread {
+  readonly node: GraphNode;
+  readonly pool: GraphNode;
+}
 
 /** Where the rows of the unpooled planes lie. */
 export type PlaneLayout = Pick<PoolKernel, 'images' | 'planes' | 'imageStride' | 'planeStride' | 'rowStrides'>;
@@ -48,11 +56,83 @@ export function poolKernelOf(
   };
 }
 
+/** The unpooled planes as they lie in a dense array, of `images` images. */
+export function densePlanes(pool: GraphNode, images: number): PlaneLayout {
+  const { shape } = pool.reads[0]!;
+  const [d, h, w] = spatialThree(shape);
+  const plane = d * h * w;
+  return { images, planes: shape[1]!, imageStride: shape[1]! * plane, planeStride: plane, rowStrides: [h * w, w] };
+}
+
+/** Where the values and positions of a pooling go. */
+export interface Pooled {
+  /** Whether anybody wants the positions. */
+  readonly indexed: boolean;
+  /** Whether values go through a ReLU. */
+  readonly relu: boolean;
+  /** Bytes from plane to plane, of values and of positions. */
+  readonly planeBytes: readonly [number, number];
+  /** Addresses of an image's values and positions, from a plane on. */
+  at(image: Address, plane: Address): [values: Address, positions: Address];
+}
+
+/** Where those of a group with a pooling go. */
+export function pooledOf(nodes: readonly GraphNode[], pool: GraphNode, context: StepContext): Pooled {
+  const maxima = maximaOf(nodes);
+  const { shape, value } = pool.target;
+  // Values that nobody wants go to scratch.
+  const values = maxima ? context.address(maxima.view) : context.scratch(value.size).address;
+  const indexed = context.isNeeded(value);
+  const index = indexed ? context.address(pool.target) : 0;
+  const plane = 4 * sizeOf(shape.slice(2));
+  const place = (base: number, image: Address, from: Address): Address =>
+    placeAt(base, [image, plane * shape[1]!], [from, plane]);
+  return {
+    indexed,
+    relu: maxima?.relu ?? false,
+    planeBytes: [plane, plane],
+    at: (image, from) => [place(values, image, from), indexed ? place(index, image, from) : i32(0)],
+  };
+}
+
+/** Emits the pooling of planes that lie as `layout` says, from `from` on, to two addresses of `pooled`. */
+export function emitPool(
+  f: FunctionBuilder,
+  pool: GraphNode,
+  { indexed, relu }: Pooled,
+  layout: PlaneLayout,
+  from: Address,
+  to: readonly [values: Address, positions: Address],
+  context: StepContext,
+): void {
+  const kernel = poolKernelOf(pool, layout, indexed, relu);
+  const run = context.imported(poolKey('pool', kernel), () => poolFunctions(kernel));
+  f.call(run, from, ...to);
+}
+
+/** Emits the way back from an image and a plane on, into planes at `to` that lie as `layout` says. */
+export function emitUnpool(
+  f: FunctionBuilder,
+  { node, pool }: Spread,
+  layout: PlaneLayout,
+  [image, plane]: readonly [Address, Address],
+  to: Address,
+  context: StepContext,
+): void {
+  const [, index, g] = node.reads;
+  const kernel = poolKernelOf(pool, layout, true);
+  const run = context.imported(poolKey('unpool', kernel), () => unpoolFunctions(kernel));
+  const bytes = 4 * sizeOf(pool.target.shape.slice(2));
+  const at = (view: View): Address =>
+    placeAt(context.address(view), [image, bytes * pool.target.shape[1]!], [plane, bytes]);
+  f.call(run, at(g!), at(index!), to);
+}
+
 /** Planes that are worth a unit of their own: at least so many elements. */
 const unitElements = 8192;
 
 /** The planes of a dense [N, C, ...S], in units of `planes`. */
-function denseLayout(shape: readonly number[]): PlaneLayout & { readonly units: number } {
+function dividedPlanes(shape: readonly number[]): PlaneLayout & { readonly units: number } {
   const [d, h, w] = spatialThree(shape);
   const all = shape[0]! * shape[1]!;
   const least = Math.min(all, Math.ceil(unitElements / (d * h * w)));
@@ -68,51 +148,39 @@ function denseLayout(shape: readonly number[]): PlaneLayout & { readonly units: 
   };
 }
 
-/** Addresses of a unit's planes: of full size, and pooled. */
-function planesAt(kernel: PoolKernel): (address: number, unit: Expr<'i32'>, isPooled: boolean) => Expr<'i32'> {
-  return (address, unit, isPooled) =>
-    placeAt(address, [unit, 4 * kernel.planes * (isPooled ? sizeOf(kernel.counts) : kernel.planeStride)]);
-}
-
 /** A max pooling of a dense input: its positions and, perhaps, its values. */
 export function poolStep({ nodes }: Group, context: StepContext): Step {
   const pool = nodes[0]!;
-  const maxima = maximaOf(nodes);
   const x = pool.reads[0]!;
-  const indexed = context.isNeeded(pool.target.value);
-  const { units, ...layout } = denseLayout(x.shape);
-  const kernel = { ...poolKernelOf(pool, layout, indexed, maxima?.relu), pooledImage: 0 };
-  const run = context.imported(poolKey('pool', kernel), () => poolFunctions(kernel));
-  // Without anybody who wants the values they go to scratch.
-  const to = maxima === null ? context.scratch(pool.target.value.size).address : context.address(maxima.view);
+  const pooled = pooledOf(nodes, pool, context);
+  const { units, ...layout } = dividedPlanes(x.shape);
   const from = context.address(x);
-  const index = indexed ? context.address(pool.target) : 0;
-  const at = planesAt(kernel);
   const task: Task = {
     units,
-    emit: (f, unit) => f.call(run, at(from, unit, false), at(to, unit, true), at(index, unit, true)),
+    emit: (f, unit) => {
+      const at = placeAt(from, [unit, 4 * layout.planes * layout.planeStride]);
+      emitPool(f, pool, pooled, layout, at, pooled.at(i32(0), op('i32.mul', unit, i32(layout.planes))), context);
+    },
   };
-  return { name: `max pool${maxima?.relu ? ' + ReLU' : ''}${indexed ? ' with positions' : ''}`, tasks: [task] };
+  return { name: `max pool${pooled.relu ? ' + ReLU' : ''}${pooled.indexed ? ' with positions' : ''}`, tasks: [task] };
 }
 
 /** The way back of a max pooling into a dense result. */
 export function unpoolStep(node: GraphNode, pool: GraphNode, context: StepContext): Step {
-  const { units, ...layout } = denseLayout(pool.reads[0]!.shape);
-  const kernel = { ...poolKernelOf(pool, layout, true), pooledImage: 0 };
-  const run = context.imported(poolKey('unpool', kernel), () => unpoolFunctions(kernel));
-  const [, index, g] = node.reads;
-  const [from, where, to] = [context.address(g!), context.address(index!), context.address(node.target)];
+  const { units, ...layout } = dividedPlanes(pool.reads[0]!.shape);
+  const { counts, stride, size, kernel } = poolKernelOf(pool, layout, true);
+  const to = context.address(node.target);
+  const bytes = 4 * layout.planes * layout.planeStride;
   // What no window covers stays zero.
-  const isCovered = kernel.counts.every(
-    (count, axis) => count * kernel.stride[axis]! === kernel.size[axis] && kernel.kernel[axis] === kernel.stride[axis],
+  const isCovered = counts.every(
+    (count, axis) => count * stride[axis]! === size[axis] && kernel[axis] === stride[axis],
   );
-  const at = planesAt(kernel);
   const task: Task = {
     units,
     emit(f, unit) {
-      const x = f.let(at(to, unit, false), 'x');
-      if (!isCovered) emitZeros(f, x, 4 * kernel.planes * kernel.planeStride);
-      f.call(run, at(from, unit, true), at(where, unit, true), x);
+      const x = f.let(placeAt(to, [unit, bytes]), 'x');
+      if (!isCovered) emitZeros(f, x, bytes);
+      emitUnpool(f, { node, pool }, layout, [i32(0), op('i32.mul', unit, i32(layout.planes))], x, context);
     },
   };
   return { name: 'spread of a max pool', tasks: [task] };

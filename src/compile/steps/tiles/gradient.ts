@@ -1,0 +1,97 @@
+/** The weight gradient by tiles: sums over tiles, position by position, which in the end become filters. */
+
+import { type Expr, i32, type Local, op } from '../../../kernels/wasm/assembler.ts';
+import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
+import { layoutFunctions } from '../../../kernels/wasm/layout.ts';
+import { product } from '../../../kernels/wasm/winograd/geometry.ts';
+import { gradientFunctions, gradientKey, gradientScratch } from '../../../kernels/wasm/winograd/gradient.ts';
+import type { GradientPlan } from '../../../kernels/wasm/winograd/plan.ts';
+import { filterGradientFunction, filterGradientKey } from '../../../kernels/wasm/winograd/weights.ts';
+import type { GraphNode, View } from '../../graph.ts';
+import type { ConvAttrs } from '../../patterns.ts';
+import type { Spread } from '../pool.ts';
+import { runApart } from '../single.ts';
+import type { Step, StepContext } from '../step.ts';
+import { Chunks, denseSource, filterUnits, type Source, spreadSource } from './chunks.ts';
+
+type Address = Expr<'i32'>;
+type I = Local<'i32'>;
+
+/** Lowers one weight gradient. */
+export class TiledGradient {
+  readonly #context: StepContext;
+
+  constructor(context: StepContext) {
+    this.#context = context;
+  }
+
+  /** The weight gradient. */
+  step(name: string, node: GraphNode, spread: Spread | null, plan: GradientPlan, images: number): Step {
+    const { groups } = (node.attrs as ConvAttrs).geometry;
+    const { kernel, back } = plan;
+    const chunks = new Chunks(kernel.sizes, kernel.chunk, images);
+    const [x, gradient] = node.reads as [View, View];
+    const from = denseSource(x, this.#context);
+    const g =
+      spread === null
+        ? denseSource(gradient, this.#context)
+        : spreadSource(spread, chunks, plan.bands > 1, this.#context);
+    const sums = this.#context.scratch(groups * plan.parts * back.distance).address;
+    const run = this.#context.imported(filterGradientKey(back), () => [filterGradientFunction(back)], 'back');
+    const to = this.#context.address(node.target);
+    const adding = filterUnits(back.items, 1, 4, (f, first, count) => {
+      for (let group = 0; group < groups; group++) {
+        const sum = i32(sums + 4 * group * plan.parts * back.distance);
+        f.call(run, sum, i32(to + 36 * group * back.items), first, count);
+      }
+    });
+    const { finite } = this.#context.kernel('layout', layoutFunctions);
+    const size = node.target.value.size;
+    return {
+      name: name,
+      tasks: [...g.tasks, this.#sumTask(plan, groups, chunks, from, g, sums), adding],
+      finish: () => {
+        if (finite!(to, size) === 0) runApart(spread === null ? [node] : [spread.node, node], this.#context);
+      },
+    };
+  }
+
+  /** The sums of all positions: units are series of chunks, or the rows of positions, over all chunks. */
+  #sumTask(plan: GradientPlan, groups: number, chunks: Chunks, x: Source, g: Source, sums: number): Task {
+    const { kernel, parts, bands, back } = plan;
+    const { sizes, position } = kernel;
+    const run = this.#context.imported(gradientKey(kernel), () => gradientFunctions(kernel), 'chunk');
+    const scratch = this.#context.perThread(gradientScratch(kernel));
+    const own = (16 / bands) * position;
+    const [xGroup, gGroup] = [4 * sizes.channels * product(sizes.x), 4 * sizes.outputs * product(sizes.y)];
+    return {
+      units: parts * bands,
+      emit: (f, unit, thread) => {
+        const group = (n: number): I => f.let(placeAt(sums + 4 * n * parts * back.distance, [unit, 4 * own]), 'sums');
+        const groupSums = Array.from({ length: groups }, (_, n) => group(n));
+        for (const sum of groupSums) emitZeros(f, sum, 4 * own);
+        // As in eager execution: chunk i is of series floor(i · parts / chunks).
+        const begin = (of: Address): Address =>
+          op('i32.div_u', op('i32.add', op('i32.mul', of, i32(chunks.count)), i32(parts - 1)), i32(parts));
+        const number = f.let(parts === 1 ? i32(0) : begin(unit), 'number');
+        const end = f.let(parts === 1 ? i32(chunks.count) : begin(op('i32.add', unit, i32(1))), 'end');
+        f.while(number, end, 1, () => {
+          const start = chunks.at(f, number);
+          const [xAt, gAt] = [f.let(x.at(f, start, thread), 'x'), f.let(g.at(f, start, thread), 'g')];
+          groupSums.forEach((sum, n) => {
+            const [xn, gn] = [op('i32.add', xAt, i32(n * xGroup)), op('i32.add', gAt, i32(n * gGroup))];
+            const memory = scratch.at(thread);
+            const { images, plane, row } = start;
+            if (bands === 4) f.call(run, xn, gn, sum, memory, unit, images, plane, row);
+            else {
+              for (let band = 0; band < 4; band++) {
+                const at = op('i32.add', sum, i32(16 * band * position));
+                f.call(run, xn, gn, at, memory, i32(band), images, plane, row);
+              }
+            }
+          });
+        });
+      },
+    };
+  }
+}
