@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compile, noGrad, type Tensor, tensor, zeros } from '../../src/index.ts';
+import { compile, maximum, minimum, noGrad, type Tensor, tensor, zeros } from '../../src/index.ts';
 import { expectClose, expectSame, normals } from './helpers.ts';
 
 /** A tensor of a shape, its axes lying in memory in another order. */
@@ -114,4 +114,13 @@ describe('loops without sums', () => {
       ).toBe(0);
     },
   );
+
+  test('take the larger and the smaller of an element and a number bit for bit, whichever comes first', () => {
+    const special = [0, -0, 0.5, -0.5, 7, -7, Infinity, -Infinity, NaN];
+    const x = tensor(special);
+    const fn = (y: Tensor): Tensor[] =>
+      special.flatMap((c) => [maximum(y, c), maximum(c, y), minimum(y, c), minimum(c, y), y.clamp(-1, c)]);
+    const [actual, expected] = [compile(fn)(x), fn(x)];
+    expected.forEach((y, i) => expectSame(actual[i]!, y, `${special[Math.floor(i / 5)]}, ${i % 5}`));
+  });
 });
