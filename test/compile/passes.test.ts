@@ -13,7 +13,18 @@ import { simplify } from '../../src/compile/passes/simplify.ts';
 import { Patterns } from '../../src/compile/patterns.ts';
 import { tensorsIn } from '../../src/compile/structure.ts';
 import { trace } from '../../src/compile/trace.ts';
-import { compile, conv2d, grad, maxPool1d, maxPool2d, rand, type Tensor, tensor, zeros } from '../../src/index.ts';
+import {
+  compile,
+  conv2d,
+  grad,
+  maxPool1d,
+  maxPool2d,
+  maxPool2dWithIndices,
+  rand,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../src/index.ts';
 import { expectClose, expectSame, normals } from './helpers.ts';
 
 /** The graph of a function of tensors of these shapes. */
@@ -296,6 +307,29 @@ describe('moveReluBehindPooling', () => {
     const relus = after.nodes.filter((node) => nameOf(node) === 'relu' && node.target.value.size === 4);
     expect(relus).toHaveLength(1);
     checkGraph(after);
+  });
+
+  test('not if what it reads, or makes, is overwritten before the pooling', () => {
+    const x = normals(1, 1, 1, 4, 4);
+    const state = x.clone();
+    const fn = (y: Tensor): Tensor[] => {
+      const [early, late] = [state.relu(), y.relu()];
+      for (const z of [state, late]) z.assign(z.neg());
+      return [maxPool2d(early, 2), maxPool2d(late, 2)];
+    };
+    const compiled = compile(fn)(x);
+    state.assign(x);
+    for (const [i, y] of fn(x).entries()) expectSame(compiled[i]!, y);
+  });
+
+  test('not if somebody sees which of the elements without a positive part was chosen', () => {
+    const x = normals(1, 1, 2, 6, 6).sub(1);
+    const positions = (y: Tensor): Tensor[] => maxPool2dWithIndices(y.relu(), 2);
+    const slope = (y: Tensor): Tensor =>
+      grad((z: Tensor) => maxPool2d(z, 2).square().add(maxPool2d(z, 2)).sum())(y.relu());
+    expect(positions(x)[0]!.eq(0).any().item()).toBe(1);
+    for (const [i, y] of positions(x).entries()) expectSame(compile(positions)(x)[i]!, y);
+    expectSame(compile(slope)(x), slope(x));
   });
 
   test('not if somebody else reads the ReLU', () => {

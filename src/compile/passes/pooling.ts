@@ -7,12 +7,13 @@
  *   reluGrad(spread(g), relu(x))             →  spread(reluGrad(g, relu(maxPool(x))))
  *   sum(spread(g)) over the spatial axes     →  sum(g)
  *
- * `spread` adds g to zeros at the positions of the maxima.
+ * `spread` adds g to zeros at the positions of the maxima. Where a maximum is 0 its position becomes another, so nobody else
+ * may see the positions.
  */
 
 import { denseStrides, isDense, type Shape, sizeOf } from '../../tensor/shape.ts';
 import { type Graph, type GraphNode, isWhole, nameOf, resultsOf, type Value, type View, valuesOf } from '../graph.ts';
-import { through } from './rewrite.ts';
+import { through, updatedValues } from './rewrite.ts';
 import { uniformValue } from './simplify.ts';
 
 /** What is known of a pooling behind a ReLU. */
@@ -27,6 +28,64 @@ function wholeView(value: Value, shape: Shape): View {
   return { value, shape, strides: denseStrides(shape), offset: 0, version: 0 };
 }
 
+/**
+ * Which ReLUs can change places with the poolings behind them: those whose operand stays as it is, and of which nobody sees
+ * where a maximum is that is 0, since before the ReLU it is elsewhere.
+ */
+class Movable {
+  readonly #uses = new Map<Value, GraphNode[]>();
+  /** What is seen after the call, or is another at another time. */
+  readonly #others: Set<Value>;
+
+  constructor(graph: Graph) {
+    this.#others = new Set([...resultsOf(graph).map((view) => view.value), ...updatedValues(graph)]);
+    for (const node of graph.nodes) {
+      for (const { value } of node.reads) this.#uses.set(value, [...(this.#uses.get(value) ?? []), node]);
+    }
+  }
+
+  /** Whether it is a ReLU that is read only by poolings, for their maxima, and by its own gradient. */
+  has(node: GraphNode): boolean {
+    const [x] = node.reads;
+    if (nameOf(node) !== 'relu' || !isDense(x!) || this.#others.has(x!.value)) return false;
+    const { value } = node.target;
+    const uses = this.#usesOf(value);
+    return (
+      uses.some((use) => nameOf(use) === 'maxPoolIndices') &&
+      uses.every((use) => {
+        if (nameOf(use) === 'maxPoolIndices') return this.#hidesPositions(use, value);
+        return ['gather', 'reluGrad'].includes(nameOf(use));
+      })
+    );
+  }
+
+  /** The operations that read a value; none if others see it, too. */
+  #usesOf(value: Value): readonly GraphNode[] {
+    return this.#others.has(value) ? [] : (this.#uses.get(value) ?? []);
+  }
+
+  /** Whether positions are used only to read maxima of `relu`, and to spread gradients that its own gradient then masks. */
+  #hidesPositions({ target }: GraphNode, relu: Value): boolean {
+    const uses = this.#usesOf(target.value);
+    return (
+      uses.length > 0 &&
+      uses.every((use) => {
+        const [first, index] = use.reads as [View, View];
+        if (index.value !== target.value || use.reads.filter((view) => view.value === target.value).length > 1)
+          return false;
+        if (nameOf(use) === 'gather') return first.value === relu;
+        return nameOf(use) === 'scatterAdd' && uniformValue(first) === 0 && this.#isMasked(use.target.value, relu);
+      })
+    );
+  }
+
+  #isMasked(value: Value, relu: Value): boolean {
+    const uses = this.#usesOf(value);
+    const isMask = ({ reads: [g, y] }: GraphNode): boolean => g!.value === value && y!.value === relu;
+    return uses.length > 0 && uses.every((use) => nameOf(use) === 'reluGrad' && isMask(use));
+  }
+}
+
 class PoolingRewriter {
   readonly nodes: GraphNode[] = [];
   readonly #makers = new Map<Value, GraphNode>();
@@ -38,7 +97,8 @@ class PoolingRewriter {
 
   constructor(graph: Graph) {
     this.#next = Math.max(-1, ...valuesOf(graph).map((value) => value.id)) + 1;
-    for (const node of graph.nodes) if (this.#canMove(node, graph)) this.#relus.set(node.target.value, node);
+    const movable = new Movable(graph);
+    for (const node of graph.nodes) if (movable.has(node)) this.#relus.set(node.target.value, node);
     for (const node of graph.nodes) this.#visit({ ...node, reads: node.reads.map((view) => this.read(view)) });
   }
 
@@ -46,19 +106,6 @@ class PoolingRewriter {
   read(view: View): View {
     const by = this.#substitutes.get(view.value);
     return by === undefined ? view : through(view, by)!;
-  }
-
-  /** Whether a ReLU is read only by a pooling and by its own gradient. */
-  #canMove(node: GraphNode, graph: Graph): boolean {
-    if (nameOf(node) !== 'relu' || !isDense(node.reads[0]!)) return false;
-    const { value } = node.target;
-    const uses = graph.nodes.filter((use) => use.reads.some((view) => view.value === value));
-    const isResult = resultsOf(graph).some((view) => view.value === value);
-    return (
-      !isResult &&
-      uses.some((use) => nameOf(use) === 'maxPoolIndices') &&
-      uses.every((use) => ['maxPoolIndices', 'gather', 'reluGrad'].includes(nameOf(use)))
-    );
   }
 
   #push(node: GraphNode): void {
