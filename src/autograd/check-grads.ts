@@ -11,7 +11,7 @@ import { Generator } from '../tensor/random.ts';
 import { type Shape, showShape, sizeOf } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { gradients } from './backward.ts';
-import { withGrad } from './mode.ts';
+import { differentiating, withGrad } from './mode.ts';
 
 /** Options of `checkGrads`. */
 export interface CheckGradsOptions {
@@ -67,7 +67,7 @@ export function checkGrads(
 function weighted(fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[], generator: Generator): Terms {
   const weights: Tensor[] = [];
   return (inputs) => {
-    const result = fn(...inputs);
+    const result = differentiating(() => fn(...inputs));
     const outputs = result instanceof Tensor ? [result] : result;
     return outputs.map((y, i) => {
       weights[i] ??= randomTensor(y.shape, generator);

@@ -20,6 +20,23 @@ export function withGrad<R>(on: boolean, fn: () => R): R {
   }
 }
 
+let depth = 0;
+
+/** Whether a function is being carried out to be differentiated, by `grad` or its relatives. */
+export function isDifferentiating(): boolean {
+  return depth > 0;
+}
+
+/** Runs `fn`, whose results will be differentiated. */
+export function differentiating<R>(fn: () => R): R {
+  depth++;
+  try {
+    return fn();
+  } finally {
+    depth--;
+  }
+}
+
 /**
  * Runs `fn` without recording: results require no gradient, and tensors may be updated in place. `fn` must not be
  * async, since what runs after an `await` would be outside.

@@ -7,7 +7,7 @@ import { checkInteger, checkKeys, show } from '../tensor/options.ts';
 import { showShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { gradients } from './backward.ts';
-import { withGrad } from './mode.ts';
+import { differentiating, isDifferentiating, withGrad } from './mode.ts';
 
 /** Options of `grad` and `valueAndGrad`. */
 export interface GradOptions<N extends number | readonly number[] = number | readonly number[]> {
@@ -19,8 +19,6 @@ export interface GradOptions<N extends number | readonly number[] = number | rea
 
 /** One gradient, or a list of them when `argnums` is a list. */
 export type Gradients<N> = N extends readonly number[] ? Tensor[] : Tensor;
-
-let depth = 0;
 
 /**
  * The function that gives the gradient of `fn`, whose result is one number, by its first argument (or `argnums`).
@@ -53,20 +51,16 @@ export function valueAndGrad<A extends unknown[], N extends number | readonly nu
   return (...args) => {
     const variables = list.map((index) => args[index]);
     const createGraph =
-      options.createGraph ?? (depth > 0 || args.some((arg) => arg instanceof Tensor && arg.requiresGrad));
-    depth++;
-    try {
-      return withGrad(true, () => {
-        const inputs = variables.map((variable, i) => freshVariable(variable, list[i]!));
-        const output = fn(...(args.map((arg, i) => inputs[list.indexOf(i)] ?? arg) as A));
-        checkScalar(output);
-        if (!output.requiresGrad) return [output, pack(inputs.map((x) => clone(fullLike(x, 0))))];
-        const found = gradients(output, inputs, undefined, { createGraph });
-        return [createGraph ? output : output.detach(), pack(found)];
-      }) as [Tensor, Gradients<N>];
-    } finally {
-      depth--;
-    }
+      options.createGraph ?? (isDifferentiating() || args.some((arg) => arg instanceof Tensor && arg.requiresGrad));
+    const run = (): [Tensor, Tensor | Tensor[]] => {
+      const inputs = variables.map((variable, i) => freshVariable(variable, list[i]!));
+      const output = fn(...(args.map((arg, i) => inputs[list.indexOf(i)] ?? arg) as A));
+      checkScalar(output);
+      if (!output.requiresGrad) return [output, pack(inputs.map((x) => clone(fullLike(x, 0))))];
+      const found = gradients(output, inputs, undefined, { createGraph });
+      return [createGraph ? output : output.detach(), pack(found)];
+    };
+    return differentiating(() => withGrad(true, run)) as [Tensor, Gradients<N>];
   };
 
   function pack(found: Tensor[]): Tensor | Tensor[] {

@@ -1,9 +1,8 @@
 /** `compile`: a function with the signature of the one it was given, which runs as a planned program. */
 
-import { isGradEnabled, withGrad } from '../autograd/mode.ts';
+import { isDifferentiating, isGradEnabled, withGrad } from '../autograd/mode.ts';
 import { TraceError } from '../errors.ts';
-import { currentInterpreter, eager, traceGeneration } from '../ops/apply.ts';
-import { add } from '../ops/elementwise.ts';
+import { assign, currentInterpreter, eager, traceGeneration } from '../ops/apply.ts';
 import { checkChoice, checkKeys, show } from '../tensor/options.ts';
 import { type NumberArray, Tensor } from '../tensor/tensor.ts';
 import { debug } from './debug.ts';
@@ -61,9 +60,9 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R): Compiled
 
   const compiled = (...args: A): R => {
     // Within another traced function, or a differentiated one, this one is part of it.
-    if (currentInterpreter() !== eager) return fn(...args);
-    const inputs: (Tensor | NumberArray)[] = [];
-    const structure = describe(args, (leaf) => leafKey(inputs.push(leaf) - 1, leaf), identities);
+    if (currentInterpreter() !== eager || (isDifferentiating() && isGradEnabled())) return fn(...args);
+    const inputs: Leaf[] = [];
+    const structure = describe(args, (leaf) => enter(leaf, inputs), identities);
     const key = `${structure} ${isGradEnabled() ? 'recorded' : 'unrecorded'} ${traceGeneration()}`;
     const found = variants.findIndex(
       (variant) => variant.key === key && variant.traced.guards.every(({ read, value }) => read() === value),
@@ -79,16 +78,17 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R): Compiled
     return finish(variant, inputs, variant.program.run(inputs));
   };
 
-  function traceVariant(key: string, args: A, inputs: readonly (Tensor | NumberArray)[]): Variant<R> {
+  function traceVariant(key: string, args: A, inputs: readonly Leaf[]): Variant<R> {
     const start = performance.now();
     // The name tells `whereabouts` where the traced function begins.
     const tracedFunction = (tensors: readonly Tensor[]): R => {
-      let next = 0;
-      return fn(
-        ...mapLeaves(args, (leaf) => (leaf instanceof Tensor ? tensors[next++]! : likeNumbers(tensors[next++]!))),
+      const standIns = new Map(
+        inputs.map((leaf, i) => [leaf, leaf instanceof Tensor ? tensors[i]! : likeNumbers(tensors[i]!)]),
       );
+      return fn(...mapLeaves(args, (leaf) => standIns.get(leaf)));
     };
-    const traced = trace(inputs.map(specOf), tracedFunction, tensorsIn);
+    const specs = inputs.map((leaf, i) => ({ ...specOf(leaf, inputs), name: nameOf(i, inputs) }));
+    const traced = trace(specs, tracedFunction, tensorsIn);
     const begin = performance.now();
     const variant = { key, traced, program: new Program(traced.graph) };
     debug(
@@ -129,33 +129,59 @@ function titleOf(key: string): string {
     );
 }
 
-function leafKey(index: number, leaf: Tensor | NumberArray): string {
-  const { shape, dtype, requiresGrad } = specOf(leaf);
-  return `${index}:${dtype}[${shape.join()}]${requiresGrad ? 'g' : ''}`;
+/** What a call is given: tensors and labels among its arguments, each once, and gradients in them. */
+type Leaf = Tensor | NumberArray;
+
+/** Puts a leaf among the inputs, with the gradient that it has, and gives what a trace depends on of it. */
+function enter(leaf: Leaf, inputs: Leaf[]): string {
+  const known = inputs.indexOf(leaf);
+  if (known >= 0) return `=${known}`;
+  const index = inputs.push(leaf) - 1;
+  const { shape, dtype, requiresGrad, isResult } = specOf(leaf, inputs);
+  const text = `${index}:${dtype}[${shape.join()}]${isResult ? 'r' : requiresGrad ? 'g' : ''}`;
+  const grad = gradOf(leaf);
+  return grad === null ? text : `${text} with gradient ${enter(grad, inputs)}`;
 }
 
-function specOf(leaf: Tensor | NumberArray): InputSpec {
-  if (leaf instanceof Tensor) return { shape: leaf.shape, dtype: leaf.dtype, requiresGrad: leaf.requiresGrad };
+function gradOf(leaf: Leaf): Tensor | null {
+  return leaf instanceof Tensor ? leaf.grad : null;
+}
+
+function specOf(leaf: Leaf, inputs: readonly Leaf[]): InputSpec {
+  if (leaf instanceof Tensor) {
+    const { shape, dtype, requiresGrad, isLeaf, grad } = leaf;
+    return { shape, dtype, requiresGrad, isResult: !isLeaf, ...(grad && { grad: inputs.indexOf(grad) }) };
+  }
   return { shape: [leaf.length], dtype: leaf instanceof Float64Array ? 'float64' : 'float32', requiresGrad: false };
 }
 
+/** What messages call an input. */
+function nameOf(index: number, inputs: readonly Leaf[]): string {
+  const isGradient = (leaf: Leaf): boolean => inputs.some((owner) => gradOf(owner) === leaf);
+  const owner = inputs.findIndex((leaf) => gradOf(leaf) === inputs[index]);
+  const before = inputs.slice(0, owner < 0 ? index : owner).filter((leaf) => !isGradient(leaf));
+  return `${owner < 0 ? '' : 'the gradient of '}argument ${before.length}`;
+}
+
 /** @throws TraceError if an argument is also captured and changed, which a program that copies its arguments would not show. */
-function checkApart<R>({ traced }: Variant<R>, inputs: readonly (Tensor | NumberArray)[]): void {
+function checkApart<R>({ traced }: Variant<R>, inputs: readonly Leaf[]): void {
   if (traced.captured.size === 0) return;
   for (const [i, x] of inputs.entries()) {
     if (!(x instanceof Tensor) || !traced.captured.has(x.storage)) continue;
     throw new TraceError(
-      `compile: argument ${i}, shape [${x.shape.join(', ')}], is also captured by the function, which changes it or looks at its gradient; ` +
+      `compile: ${nameOf(i, inputs)}, shape [${x.shape.join(', ')}], is also captured by the function, which changes it or looks at its gradient; ` +
         'close over it and leave it out of the arguments, or pass a clone()',
     );
   }
 }
 
 /** The function's result with the program's outputs in place, and the gradients left in the arguments. */
-function finish<R>({ traced }: Variant<R>, inputs: readonly (Tensor | NumberArray)[], outputs: readonly Tensor[]): R {
-  for (const { index, output } of traced.inputGrads) {
+function finish<R>({ traced }: Variant<R>, inputs: readonly Leaf[], outputs: readonly Tensor[]): R {
+  for (const { index, output, isInPlace } of traced.inputGrads) {
     const leaf = inputs[index] as Tensor;
-    leaf.grad = leaf.grad === null ? outputs[output]! : withGrad(false, () => add(leaf.grad!, outputs[output]!));
+    const gradient = output === null ? null : outputs[output]!;
+    if (isInPlace) withGrad(false, () => assign(leaf.grad!, gradient!));
+    else leaf.grad = gradient;
   }
   return mapLeaves(traced.result, (leaf) => {
     const output = leaf instanceof Tensor ? traced.outputOf(leaf) : undefined;

@@ -93,6 +93,19 @@ function bytesOf(group: Group, program: Program): number {
   return [...reads.values(), ...writes].reduce((sum, bytes) => sum + bytes, 0);
 }
 
+const needsDense = new Set([
+  'argMax',
+  'argMin',
+  'cumsum',
+  'scatterAdd',
+  'labels',
+  'within',
+  'softmax',
+  'logSoftmax',
+  'crossEntropy',
+  'crossEntropyGrad',
+]);
+
 /** Why an operation was left to its eager kernel. */
 function whyEager(node: GraphNode, memory: ProgramMemory): string {
   const name = nameOf(node);
@@ -101,8 +114,8 @@ function whyEager(node: GraphNode, memory: ProgramMemory): string {
   const dtypes = [node.target, ...node.reads].map((view) => view.value.dtype);
   if (dtypes.includes('float64')) return 'float64 has the reference kernels only';
   if (node.op === null) return 'it overwrites what it reads at other elements';
-  if (name.startsWith('conv') || name === 'maxPoolIndices')
-    return 'an operand is not dense, or windows reach beyond the input';
+  if (node.target.value.size === 0) return 'it has nothing to compute';
+  if (name.startsWith('conv') || name.startsWith('maxPool') || needsDense.has(name)) return 'an operand is not dense';
   if (name === 'matmul') return 'an operand runs backwards, or nothing is added up';
   if (hasVectorForm(name)) return 'its shapes cannot be run through as one loop';
   return 'it has no compiled form';

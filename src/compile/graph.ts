@@ -163,6 +163,11 @@ function showView({ value, shape, strides, offset, version }: View): string {
   return `${sigils[value.source.kind]}${value.id}${version > 0 ? `'${version}` : ''}[${shape.join(', ')}]${layout}`;
 }
 
+/** A name within quotation marks in DOT. */
+function escaped(name: string): string {
+  return name.replaceAll(/["\\]/g, '\\$&').replaceAll('\n', '\\n');
+}
+
 /** The graph in the DOT language of Graphviz. */
 export function dotGraph(graph: Graph): string {
   const lines: string[] = [];
@@ -177,7 +182,7 @@ export function dotGraph(graph: Graph): string {
   };
   for (const [i, node] of graph.nodes.entries()) {
     const name = `node${i}`;
-    lines.push(`  ${name} [label="${nameOf(node)}\\n[${node.target.shape.join(', ')}]"];`);
+    lines.push(`  ${name} [label="${escaped(nameOf(node))}\\n[${node.target.shape.join(', ')}]"];`);
     for (const view of node.reads) lines.push(`  ${origin(view.value)} -> ${name};`);
     if (node.op === null) lines.push(`  ${origin(node.target.value)} -> ${name} [style=dashed];`);
     maker.set(node.target.value, name);

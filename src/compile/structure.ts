@@ -8,7 +8,6 @@ import { type NumberArray, Tensor } from '../tensor/tensor.ts';
 export function describe(x: unknown, visit: (leaf: Tensor | NumberArray) => string, identities: Identities): string {
   if (x instanceof Tensor || isNumbers(x)) return visit(x);
   if (Array.isArray(x)) {
-    if (x.length > 0 && x.every((entry) => typeof entry === 'number')) return `[${x.join()}]`;
     return `[${x.map((entry) => describe(entry, visit, identities)).join()}]`;
   }
   if (isRecord(x)) {
@@ -17,8 +16,9 @@ export function describe(x: unknown, visit: (leaf: Tensor | NumberArray) => stri
     );
     return `{${entries.join()}}`;
   }
-  if (typeof x === 'object' && x !== null) return `#${identities.of(x)}`;
-  if (typeof x === 'function') return `#${identities.of(x)}`;
+  if ((typeof x === 'object' && x !== null) || typeof x === 'function') return `#${identities.of(x)}`;
+  if (typeof x === 'symbol') return `#${identities.ofSymbol(x)}`;
+  if (typeof x === 'bigint') return `${x}n`;
   return typeof x === 'string' ? JSON.stringify(x) : Object.is(x, -0) ? '-0' : String(x);
 }
 
@@ -64,24 +64,37 @@ export function likeNumbers(x: Tensor): Tensor {
         'it is a tensor there, for losses, oneHot() and gather() to take',
     );
   };
-  const methods = ['0', 'forEach', 'map', 'subarray', 'reduce', 'indexOf', 'includes', 'buffer', Symbol.iterator];
+  const arrayLike = ['0', 'forEach', 'map', 'subarray', 'reduce', 'indexOf', 'includes', 'buffer', Symbol.iterator];
+  // tensor() reads the values of a tensor.
+  const methods = [...arrayLike, 'toTypedArray'];
   Object.defineProperties(x, Object.fromEntries(methods.map((name) => [name, { get }])));
   return Object.defineProperty(x, 'length', { value: x.size });
 }
 
 function isRecord(x: unknown): x is Record<string, unknown> {
-  return typeof x === 'object' && x !== null && Object.getPrototypeOf(x) === Object.prototype;
+  if (typeof x !== 'object' || x === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(x);
+  return prototype === Object.prototype || prototype === null;
 }
 
-/** Numbers for objects, so that the same object can be told from another. */
+/** Numbers for objects and symbols, so that the same one can be told from another. */
 export class Identities {
   readonly #numbers = new WeakMap<object, number>();
+  readonly #symbols = new Map<symbol, number>();
   #next = 0;
 
   of(object: object): number {
-    const known = this.#numbers.get(object);
+    return this.#in(this.#numbers, object);
+  }
+
+  ofSymbol(symbol: symbol): number {
+    return this.#in(this.#symbols, symbol);
+  }
+
+  #in<K>(numbers: { get(key: K): number | undefined; set(key: K, value: number): unknown }, key: K): number {
+    const known = numbers.get(key);
     if (known !== undefined) return known;
-    this.#numbers.set(object, this.#next);
+    numbers.set(key, this.#next);
     return this.#next++;
   }
 }

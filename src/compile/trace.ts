@@ -37,7 +37,7 @@ class TracedStorage extends Storage {
       );
     }
     throw new TraceError(
-      `compile: ${this.#origin} belongs to a traced function and has no value outside of it; let the function return it`,
+      `compile: ${this.#origin} belongs to a traced function and has no value outside of it; let the function return it, by itself or within arrays and records`,
     );
   }
 }
@@ -66,8 +66,8 @@ export interface Trace<R> {
   readonly guards: readonly Guard[];
   /** Captured storages that the call changes, or whose gradients it looks at. */
   readonly captured: ReadonlySet<Storage>;
-  /** The gradients that the call leaves in its arguments, by their number. */
-  readonly inputGrads: readonly { readonly index: number; readonly output: number }[];
+  /** What the call does to gradients of its arguments. */
+  readonly inputGrads: readonly InputGrad[];
   /** What the function returned, its traced tensors standing for the graph's outputs (see `outputOf`). */
   readonly result: R;
   /** The number of the graph's output that a returned tensor stands for; undefined if it is an ordinary tensor. */
@@ -79,6 +79,20 @@ export interface InputSpec {
   readonly shape: Shape;
   readonly dtype: DType;
   readonly requiresGrad: boolean;
+  /** What messages call it. Default: argument and its number. */
+  readonly name?: string;
+  /** Which input `grad` holds, if it holds any. */
+  readonly grad?: number;
+  /** Whether a recorded operation made it, which its gradient is not to be lost to. */
+  readonly isResult?: boolean;
+}
+
+/** A change of `grad` of an input: the output that is its gradient now, or null for none. */
+export interface InputGrad {
+  readonly index: number;
+  readonly output: number | null;
+  /** Whether the gradient that was there is overwritten. */
+  readonly isInPlace: boolean;
 }
 
 interface GradState {
@@ -94,8 +108,23 @@ class Tracer implements Interpreter, DrawObserver {
   readonly #versions = new Map<Storage, number>();
   readonly #guarded = new Set<Tensor>();
   readonly #kept = new Set<Storage>();
+  readonly #inputs: string[] = [];
   readonly #mark = storagesMade();
   #made = 0;
+
+  /** The tensors that stand for the arguments, with the gradients that they have. */
+  inputs(specs: readonly InputSpec[]): Tensor[] {
+    const tensors = specs.map(({ shape, dtype, requiresGrad, name }, index) => {
+      this.#inputs.push(name ?? `argument ${index}`);
+      const x = this.make({ kind: 'input', index }, shape, dtype, `${this.#inputs[index]}, shape ${showShape(shape)},`);
+      x.requiresGrad = requiresGrad;
+      return x;
+    });
+    // Copies, which may be overwritten; those that are not go.
+    for (const [i, { grad }] of specs.entries())
+      if (grad !== undefined) tensors[i]!.grad = this.#record(copyOp, [tensors[grad]!], undefined);
+    return tensors;
+  }
 
   value(source: Source, size: number, dtype: DType): Value {
     return { id: this.#made++, source, size, dtype };
@@ -119,7 +148,7 @@ class Tracer implements Interpreter, DrawObserver {
     const view = this.view(target);
     if (view.value.source.kind === 'input') {
       throw new TraceError(
-        `compile: assign overwrites argument ${view.value.source.index}${whereabouts()}; clone() it first, or keep it outside and close over it`,
+        `compile: assign overwrites ${this.#inputs[view.value.source.index]}${whereabouts()}; clone() it first, or keep it outside and close over it`,
       );
     }
     this.nodes.push({ op: null, attrs: undefined, reads: [this.view(value)], target: view });
@@ -136,7 +165,13 @@ class Tracer implements Interpreter, DrawObserver {
     this.grads.set(x, { before });
     if (isWrite || x.storage instanceof TracedStorage) return;
     this.guards.push({ read: () => layoutOf(x.grad), value: layoutOf(before) });
-    if (before !== null) this.#slots.set(before.storage, x);
+    if (before === null) return;
+    const { storage } = before;
+    const other = this.#slots.get(storage);
+    // Memory that something else is read from, too, must be the same memory at the next call.
+    if (other !== undefined) this.guards.push({ read: () => x.grad?.storage === other.grad?.storage, value: true });
+    else if (this.#values.has(storage)) this.guards.push({ read: () => x.grad?.storage === storage, value: true });
+    else this.#slots.set(storage, x);
   }
 
   keep(x: Tensor): void {
@@ -177,6 +212,11 @@ class Tracer implements Interpreter, DrawObserver {
     return storage instanceof TracedStorage || (storage.serial >= this.#mark && !this.#kept.has(storage));
   }
 
+  /** Whether the values of a tensor that the function returned are to be had from the program alone. */
+  isComputed({ storage }: Tensor): boolean {
+    return this.isOwn(storage) || this.#slots.has(storage);
+  }
+
   /** Whether what is captured is changed by the function, or looked at as a gradient: then it must not be an argument too. */
   captured(): Set<Storage> {
     const found = new Set<Storage>();
@@ -184,6 +224,15 @@ class Tracer implements Interpreter, DrawObserver {
       if (target.value.source.kind === 'state') found.add(target.value.source.storage);
     for (const x of this.grads.keys()) if (!this.isOwn(x.storage)) found.add(x.storage);
     return found;
+  }
+
+  /** @throws TraceError if a gradient has come to an input whose own graph lies outside. */
+  checkEnd(x: Tensor, index: number): void {
+    if (this.grads.get(x) === undefined || x.grad === this.grads.get(x)!.before) return;
+    throw new TraceError(
+      `compile: a gradient flows to ${this.#inputs[index]}, shape ${showShape(x.shape)}, which is a result of operations outside, and would end there; ` +
+        'detach() it, or compile the function that makes it as well',
+    );
   }
 
   /** Versions as they were: tracing has changed nothing yet. */
@@ -262,28 +311,27 @@ export function trace<R>(
   tensorsIn: (result: R) => Tensor[],
 ): Trace<R> {
   const tracer = new Tracer();
-  const tensors = inputs.map(({ shape, dtype, requiresGrad }, index) => {
-    const x = tracer.make({ kind: 'input', index }, shape, dtype, `argument ${index}, shape ${showShape(shape)},`);
-    x.requiresGrad = requiresGrad;
-    return x;
-  });
+  const tensors = tracer.inputs(inputs);
   const { result, returned } = observed(tracer, () => {
     const given = withInterpreter(tracer, () => fn(tensors));
+    for (const [i, { isResult }] of inputs.entries()) if (isResult) tracer.checkEnd(tensors[i]!, i);
     return { result: given, returned: tensorsIn(given) };
   });
 
   const outputs: View[] = [];
   const numbers = new Map<Tensor, number>();
   for (const x of returned)
-    if (tracer.isOwn(x.storage) && !numbers.has(x)) numbers.set(x, outputs.push(tracer.view(x)) - 1);
-  const inputGrads: { index: number; output: number }[] = [];
+    if (tracer.isComputed(x) && !numbers.has(x)) numbers.set(x, outputs.push(tracer.view(x)) - 1);
+  const inputGrads: InputGrad[] = [];
   const grads: { tensor: Tensor; view: View | null }[] = [];
   for (const [x, { before }] of tracer.grads) {
     const after = x.grad;
     x.grad = before;
     const index = tensors.indexOf(x);
     if (index >= 0) {
-      if (after !== null) inputGrads.push({ index, output: outputs.push(tracer.view(after)) - 1 });
+      const isInPlace = after === before;
+      if (isInPlace && (after === null || after.storage.version === 0)) continue;
+      inputGrads.push({ index, output: after === null ? null : outputs.push(tracer.view(after)) - 1, isInPlace });
     } else if (after !== before && !(x.storage instanceof TracedStorage)) {
       grads.push({ tensor: x, view: after === null ? null : tracer.view(after) });
     }

@@ -7,6 +7,7 @@ import {
   compile,
   crossEntropy,
   Dense,
+  defineOp,
   Flatten,
   MaxPool2d,
   manualSeed,
@@ -62,6 +63,16 @@ describe('report', () => {
     const rate = report!.steps.find(({ operations }) => operations.includes('to'))!;
     expect(rate.eager === null || rate.eager.includes('float64')).toBe(true);
     expect(report!.steps.find(({ operations }) => operations.includes('conv'))!.eager).toBeNull();
+  });
+
+  test('says why what has a kernel runs by the eager one', () => {
+    const whyNot = (fn: (x: Tensor) => Tensor, ...shape: number[]): (string | null)[] => {
+      const run = compile(fn);
+      run(normals(1, ...shape));
+      return run.report()[0]!.steps.map(({ eager }) => eager);
+    };
+    expect(whyNot((x) => x.transpose().cumsum(0), 3, 4)).toEqual(['an operand is not dense']);
+    expect(whyNot((x) => x.softmax(1), 0, 4)).toEqual(['it has nothing to compute']);
   });
 
   test('gives the arena and its floor', () => {
@@ -136,5 +147,16 @@ describe('graph', () => {
     expect(dot.match(/label="(mul|add)/g)).toHaveLength(2);
     expect(dot.match(/->/g)!.length).toBeGreaterThanOrEqual(5);
     expect(dot.trimEnd()).toMatch(/\}$/);
+  });
+
+  test('as DOT whatever operations are called', () => {
+    const odd = defineOp({
+      name: 'a "b\\\n',
+      shape: ([x]) => x,
+      forward: ({ inputs: [x], output }) => output.set(x.toTypedArray()),
+    });
+    const run = compile((x: Tensor) => odd(x));
+    run(tensor([1]));
+    expect(run.graph('dot')).toContain(String.raw`label="a \"b\\\n\n[1]"`);
   });
 });

@@ -309,6 +309,133 @@ describe('gradients that outlive the call', () => {
   });
 });
 
+describe('gradients as they were left, by whomever', () => {
+  const make = (): { x: Tensor; w: Parameter } => ({
+    x: tensor([2, 3], { requiresGrad: true }),
+    w: new Parameter(tensor([1, 2])),
+  });
+  type Leaves = ReturnType<typeof make>;
+  const calls: Record<
+    string,
+    { fn: (x: Tensor, w: Tensor) => unknown; between?: (leaves: Leaves, i: number) => void }
+  > = {
+    'an argument: cleared before': {
+      fn(x) {
+        x.grad = null;
+        x.square().sum().backward();
+        return x.grad;
+      },
+    },
+    'an argument: cleared behind': {
+      fn(x) {
+        x.square().sum().backward();
+        const { grad } = x;
+        x.grad = null;
+        return grad;
+      },
+      between({ x }) {
+        x.grad = tensor([100, 10]);
+      },
+    },
+    'an argument: looked at': {
+      fn(x) {
+        const isFirst = x.grad === null;
+        x.square().sum().backward();
+        return [x.grad!.mul(10), tensor([Number(isFirst)])];
+      },
+    },
+    'an argument: clipped in place': {
+      fn(x) {
+        x.square().sum().backward();
+        clipGradValue([x], 5);
+      },
+    },
+    'an argument: only clipped': {
+      fn: (x) => clipGradValue([x], 5),
+      between({ x }, i) {
+        x.grad = tensor([7, i]);
+      },
+    },
+    'a captured tensor: returned': {
+      fn: (_, w) => w.grad,
+      between({ w }, i) {
+        w.grad = tensor([i, 1]);
+      },
+    },
+    'a captured tensor and an argument, of one memory now and then': {
+      fn: (x, w) => [w.grad?.mul(2) ?? null, x.grad?.mul(3) ?? null],
+      between({ x, w }, i) {
+        w.grad = tensor([i, 1]);
+        x.grad = i % 2 === 0 ? w.grad : tensor([7, i]);
+      },
+    },
+  };
+  test.each(Object.entries(calls))('%s', (_, { fn, between }) => {
+    const runs = [false, true].map((isCompiled) => {
+      const leaves = make();
+      const one = (x: Tensor): unknown => fn(x, leaves.w);
+      const run = isCompiled ? compile(one) : one;
+      return [0, 1, 2, 3].map((i) => {
+        between?.(leaves, i);
+        const results = [run(leaves.x)].flat().map((y) => (y as Tensor | null | undefined)?.toArray());
+        return [results, leaves.x.grad?.toArray(), leaves.w.grad?.toArray()];
+      });
+    });
+    expect(runs[1]).toEqual(runs[0]);
+  });
+
+  test('two captured tensors whose gradients are of one memory now and then', () => {
+    const [a, b] = [new Parameter(tensor([1, 2])), new Parameter(tensor([1, 2]))];
+    const whole = tensor([1, 2, 3, 4]);
+    const run = compile(() => [whole.sum(), a.grad!.mul(2), b.grad!.mul(3)]);
+    const expectGradients = (first: Tensor, second: Tensor): void => {
+      [a.grad, b.grad] = [first, second];
+      expect(run().map((y) => y.toArray())).toEqual([10, first.mul(2).toArray(), second.mul(3).toArray()]);
+    };
+    const shared = tensor([5, 6]);
+    expectGradients(shared, shared);
+    expectGradients(tensor([7, 8]), tensor([9, 1]));
+    expectGradients(whole.slice([0, 2]), whole.slice([2, 4]));
+    expectGradients(tensor([7, 8, 9, 1]).slice([0, 2]), whole.slice([2, 4]));
+  });
+
+  test('in a result of operations outside they cannot go on, which is an error', () => {
+    const w = new Parameter(tensor([1]));
+    const run = compile((y: Tensor) => y.square().sum().backward());
+    const y = w.mul(2);
+    expect(() => run(y)).toThrow(/a gradient flows to argument 0, shape \[1\], which is a result.*detach\(\) it/);
+    expect([y.grad, w.grad]).toEqual([null, null]);
+    y.sum().backward();
+    expect(w.grad!.item()).toBe(2);
+    expect(compile((z: Tensor) => z.mul(2))(w.mul(2)).item()).toBe(4);
+  });
+});
+
+describe('single numbers', () => {
+  test('made and overwritten within the function', () => {
+    const run = compile((x: Tensor) => {
+      const sum = zeros([], { dtype: 'float64' });
+      for (const factor of [1, 2]) sum.assign(sum.add(x.mul(factor)));
+      return sum.mul(10).sub(1);
+    });
+    for (const x of [1, 2]) expect(run(tensor(x, { dtype: 'float64' })).item()).toBe(30 * x - 1);
+  });
+
+  test('an optimizer made within begins anew at each call', () => {
+    const w = new Parameter(tensor([1]));
+    const step = compile(() => {
+      const optimizer = new Adam([w], { lr: 0.1 });
+      w.square().sum().backward();
+      optimizer.step();
+      optimizer.zeroGrad();
+    });
+    for (const expected of [0.9, 0.8]) {
+      step();
+      expect(w.item()).toBeCloseTo(expected, 6);
+    }
+  });
+});
+
 describe('layers with a state of their own', () => {
   test.each([0.1, null])('running statistics of batch normalisation, momentum %s', (momentum) => {
     const traces = agree(() => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import {
   add,
   BatchNorm1d,
+  checkGrads,
   compile,
   crossEntropy,
   Dense,
@@ -70,6 +71,54 @@ describe('one trace per kind of call', () => {
     expect(1 / run(tensor([1]), 0, { negate: false }).item()).toBe(Infinity);
   });
 
+  test('values that print alike are told apart, and records without a prototype are records', () => {
+    let count = 0;
+    const run = compile((x: Tensor, _: unknown) => x.mul(++count));
+    const [symbol, other] = [Symbol('s'), Symbol('s')];
+    const kinds = [
+      1,
+      1n,
+      '1',
+      true,
+      'true',
+      null,
+      undefined,
+      'undefined',
+      symbol,
+      other,
+      [0],
+      [-0],
+      [1],
+      [[1]],
+      ['a,b'],
+    ];
+    for (const kind of kinds) run(tensor([1]), kind);
+    expect(count).toBe(kinds.length);
+    for (const [i, kind] of kinds.entries()) expect(run(tensor([1]), kind).item()).toBe(i + 1);
+    const record = compile((given: { x: Tensor }) => given.x.mul(2));
+    for (const value of [1, 2]) {
+      const given = Object.assign(Object.create(null) as { x: Tensor }, { x: tensor([value]) });
+      expect(record(given).item()).toBe(2 * value);
+    }
+  });
+
+  test('the same tensor or array given twice is one, here and there', () => {
+    const { run, traces } = counted((a: Tensor, b: Tensor, first: Int32Array, second: Int32Array) => {
+      a.mul(b).sum().backward();
+      return [a === b ? a.grad : b, crossEntropy(a, first), crossEntropy(a, second)];
+    });
+    const x = tensor([[2, 3]], { requiresGrad: true });
+    const labels = Int32Array.of(1);
+    const [gradient, ...losses] = run(x, x, labels, labels);
+    expect(gradient!.toArray()).toEqual([[4, 6]]);
+    expectSame(losses[0]!, losses[1]!);
+    const other = tensor([[5, 5]]);
+    expect(run(tensor([[2, 3]], { requiresGrad: true }), other, labels, Int32Array.of(0))[0]!.toArray()).toEqual([
+      [5, 5],
+    ]);
+    expect(traces()).toBe(2);
+  });
+
   test('labels as integer arrays are values, not part of the key', () => {
     const { run, traces } = counted((logits: Tensor, labels: Int32Array | Uint8Array) => crossEntropy(logits, labels));
     const logits = normals(1, 3, 4);
@@ -90,6 +139,7 @@ describe('one trace per kind of call', () => {
     expect(count(Int32Array.of(5, 6, 7)).toArray()).toEqual([3]);
     expect(() => compile((labels: Int32Array) => tensor([...labels]))(Int32Array.of(1))).toThrow(/labels.*traced/);
     expect(() => compile((labels: Int32Array) => tensor([labels[0]!]))(Int32Array.of(1))).toThrow(/labels.*traced/);
+    expect(() => compile((labels: Int32Array) => tensor(labels))(Int32Array.of(1))).toThrow(/labels.*a tensor there/);
   });
 
   test('tensors that are views, of any strides, are arguments like others', () => {
@@ -267,6 +317,20 @@ describe('what a function captures', () => {
   test('grad() works within, of any order', () => {
     const run = compile((x: Tensor) => grad((y: Tensor) => grad((z: Tensor) => mul(z, z).mul(z).sum())(y).sum())(x));
     expect(run(tensor([1, 2])).toArray()).toEqual([6, 12]);
+  });
+
+  test('a compiled function that is differentiated from outside is part of what does that', () => {
+    const { run, traces } = counted((x: Tensor) => x.square().sum());
+    expect(grad(run)(tensor([1, 2])).toArray()).toEqual([2, 4]);
+    expect(traces()).toBe(1);
+    checkGrads(run, [tensor([1, 2])], { order: 2 });
+    const calls = traces();
+    expect([run(tensor([1, 2])).item(), run(tensor([1, 3])).item()]).toEqual([5, 10]);
+    expect(traces()).toBe(calls + 1);
+    // Without recording there is nothing to differentiate.
+    const target = grad((x: Tensor) => x.mul(noGrad(() => run(tensor([1, 2])))).sum());
+    expect(target(tensor([1, 1])).toArray()).toEqual([5, 5]);
+    expect(traces()).toBe(calls + 2);
   });
 
   test('float64 comes to the same as without compiling, bit for bit', () => {

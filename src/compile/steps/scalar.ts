@@ -77,11 +77,11 @@ export function scalarStep(nodes: readonly GraphNode[], context: StepContext): S
       const made = slots.get(view.value);
       return made === undefined ? context.operand(view) : { slot: made };
     });
-    // What is overwritten has its value in memory alone.
-    if (node.op !== null) slots.set(node.target.value, slot);
-    const isStored = node.op === null || nodes.length === 1 || context.isNeeded(node.target.value);
+    const { value } = node.target;
+    slots.set(value, slot);
+    const isStored = value.source.kind !== 'temporary' || nodes.length === 1 || context.isNeeded(value);
     const to = isStored ? context.operand(node.target) : null;
-    return { compute: functions[nameOf(node)]!, from, slot, to, single: node.target.value.dtype === 'float32' };
+    return { compute: functions[nameOf(node)]!, from, slot, to, single: value.dtype === 'float32' };
   });
   const numbers = new Float64Array(nodes.length);
   const read = (place: Place | undefined): number =>
