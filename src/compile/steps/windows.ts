@@ -12,7 +12,7 @@ import {
   select,
 } from '../../kernels/wasm/assembler.ts';
 import { placeAt, type Task } from '../../kernels/wasm/conductor.ts';
-import { layoutFunctions } from '../../kernels/wasm/layout.ts';
+import { layoutModule } from '../../kernels/wasm/layout.ts';
 import { isPadded, leadOf, MOST_POSITIONS, rowSizes, windowKernelOf } from '../../kernels/wasm/pool.ts';
 import { type Three, type WindowKernel, windowFunctions, windowKey } from '../../kernels/wasm/windows.ts';
 import { isDense, sizeOf } from '../../tensor/shape.ts';
@@ -120,7 +120,7 @@ class Windows {
 
   /** Planes into their padding, or out of it. */
   #copy(f: FunctionBuilder, planes: Address, dense: Address, inPadding: Address, isInto: boolean): void {
-    const copy = this.#context.imported('layout', layoutFunctions, 'copy');
+    const copy = this.#context.imported(...layoutModule('copy'), 'copy');
     const { counts, dense: apart, padded } = rowSizes(this.#kernel);
     const inner = plus(inPadding, leadOf(this.#kernel));
     const ends = isInto ? [dense, inner] : [inner, dense];

@@ -113,7 +113,7 @@ export function op<N extends PlainName>(
   name: N,
   ...args: OperandsOf<typeof PLAIN, N>
 ): Expr<ResultOf<typeof PLAIN, N>> {
-  return make(name, args, []);
+  return make(name, args, NONE);
 }
 
 /** An instruction on one lane. */
@@ -160,36 +160,61 @@ export function shuffle(a: Expr<'v128'>, b: Expr<'v128'>, lanes: readonly number
   );
 }
 
+const NONE: readonly never[] = [];
+
 export const i32 = (value: number): Expr<'i32'> => ({
   name: 'i32.const',
-  args: [],
+  args: NONE,
   immediates: [value | 0],
   type: 'i32',
 });
-export const i64 = (value: number): Expr<'i64'> => ({ name: 'i64.const', args: [], immediates: [value], type: 'i64' });
+export const i64 = (value: number): Expr<'i64'> => ({
+  name: 'i64.const',
+  args: NONE,
+  immediates: [value],
+  type: 'i64',
+});
 export const f32 = (value: number): Expr<'f32'> => ({
   name: 'f32.const',
-  args: [],
+  args: NONE,
   immediates: [Math.fround(value)],
   type: 'f32',
 });
-export const f64 = (value: number): Expr<'f64'> => ({ name: 'f64.const', args: [], immediates: [value], type: 'f64' });
+export const f64 = (value: number): Expr<'f64'> => ({
+  name: 'f64.const',
+  args: NONE,
+  immediates: [value],
+  type: 'f64',
+});
 
-function vectorConstant(bytes: ArrayBuffer): Expr<'v128'> {
-  return { name: 'v128.const', args: [], immediates: [...new Uint8Array(bytes)], type: 'v128' };
+/** A constant of four words of 32 bits. */
+function words(a: number, b: number, c: number, d: number): Expr<'v128'> {
+  return { name: 'v128.const', args: NONE, immediates: [a, b, c, d], type: 'v128' };
 }
-/** Four equal floats. */
-export const f32x4 = (value: number): Expr<'v128'> =>
-  vectorConstant(Float32Array.of(value, value, value, value).buffer);
+/** Four floats, equal if one is given. */
+export function f32x4(a: number, b: number = a, c: number = a, d: number = a): Expr<'v128'> {
+  return words(bitsOf(a), bitsOf(b), bitsOf(c), bitsOf(d));
+}
 /** Two equal doubles. */
-export const f64x2 = (value: number): Expr<'v128'> => vectorConstant(Float64Array.of(value, value).buffer);
+export function f64x2(value: number): Expr<'v128'> {
+  const [low, high] = new Int32Array(Float64Array.of(value).buffer) as unknown as [number, number];
+  return words(low, high, low, high);
+}
 /** Four integers, equal if one is given. */
 export const i32x4 = (a: number, b: number = a, c: number = a, d: number = a): Expr<'v128'> =>
-  vectorConstant(Int32Array.of(a, b, c, d).buffer);
+  words(a | 0, b | 0, c | 0, d | 0);
+
+const float = new Float32Array(1);
+const bits = new Int32Array(float.buffer);
+
+function bitsOf(value: number): number {
+  float[0] = value;
+  return bits[0] as number;
+}
 
 /** What a function gives that has a result. */
 export function invoke<T extends ValueType>(callee: FunctionBuilder, type: T, ...args: readonly Expr[]): Expr<T> {
-  return { name: 'call', args, immediates: [], callee, type };
+  return { name: 'call', args, immediates: NONE, callee, type };
 }
 
 /** A function that a module imports from `env`. */
@@ -205,7 +230,12 @@ export function plus(address: Expr<'i32'>, bytes: number): Expr<'i32'> {
 }
 
 export function select<T extends ValueType>(a: Expr<T>, b: Expr<T>, condition: Expr<'i32'>): Expr<T> {
-  return { name: a.type === 'v128' ? 'select_v128' : 'select', args: [a, b, condition], immediates: [], type: a.type };
+  return {
+    name: a.type === 'v128' ? 'select_v128' : 'select',
+    args: [a, b, condition],
+    immediates: NONE,
+    type: a.type,
+  };
 }
 
 /** Collects one function: parameters first, then locals and statements. */
@@ -233,7 +263,7 @@ export class FunctionBuilder {
 
   #variable<T extends ValueType>(type: T, label: string | undefined): Local<T> {
     const at = this.params.length + this.locals.length;
-    return { name: 'local.get', args: [], immediates: [at], type, index: at, label: `${label ?? type}_${at}` };
+    return { name: 'local.get', args: NONE, immediates: [at], type, index: at, label: `${label ?? type}_${at}` };
   }
 
   param<T extends ValueType>(type: T, label?: string): Local<T> {
@@ -257,8 +287,8 @@ export class FunctionBuilder {
 
   emit(
     name: string,
-    args: readonly Node[] = [],
-    immediates: readonly number[] = [],
+    args: readonly Node[] = NONE,
+    immediates: readonly number[] = NONE,
     bodies?: readonly (readonly Node[])[],
   ): void {
     this.#at.push(bodies === undefined ? { name, args, immediates } : { name, args, immediates, bodies });
@@ -299,11 +329,11 @@ export class FunctionBuilder {
   }
 
   call(callee: FunctionBuilder, ...args: readonly Expr[]): void {
-    this.#at.push({ name: 'call', args, immediates: [], callee });
+    this.#at.push({ name: 'call', args, immediates: NONE, callee });
   }
 
   return(value?: Expr): void {
-    this.emit('return', value === undefined ? [] : [value]);
+    this.emit('return', value === undefined ? NONE : [value]);
   }
 
   #nested(body: () => void): Node[] {
@@ -320,23 +350,23 @@ export class FunctionBuilder {
   /** The body's argument branches out of the block, when a condition is given only if it holds. */
   block(body: (leave: (condition?: Expr<'i32'>) => void) => void): void {
     const depth = this.#depth + 1;
-    this.emit('block', [], [], [this.#nested(() => body((condition) => this.#branch(depth, condition)))]);
+    this.emit('block', NONE, NONE, [this.#nested(() => body((condition) => this.#branch(depth, condition)))]);
   }
 
   /** The body's argument starts the next round; falling off the end leaves the loop. */
   loop(body: (again: (condition?: Expr<'i32'>) => void) => void): void {
     const depth = this.#depth + 1;
-    this.emit('loop', [], [], [this.#nested(() => body((condition) => this.#branch(depth, condition)))]);
+    this.emit('loop', NONE, NONE, [this.#nested(() => body((condition) => this.#branch(depth, condition)))]);
   }
 
   if(condition: Expr<'i32'>, then: () => void, otherwise?: () => void): void {
     const bodies = [this.#nested(then)];
     if (otherwise !== undefined) bodies.push(this.#nested(otherwise));
-    this.emit('if', [condition], [], bodies);
+    this.emit('if', [condition], NONE, bodies);
   }
 
   #branch(depth: number, condition: Expr<'i32'> | undefined): void {
-    this.emit(condition === undefined ? 'br' : 'br_if', condition === undefined ? [] : [condition], [
+    this.emit(condition === undefined ? 'br' : 'br_if', condition === undefined ? NONE : [condition], [
       this.#depth - depth,
     ]);
   }

@@ -80,8 +80,10 @@ function encodeOther(out: number[], node: Node, functions: readonly FunctionBuil
   } else if (name === 'i32.const') {
     out.push(0x41);
     signed(out, value);
-  } else if (name === 'v128.const') out.push(0xfd, 0x0c, ...immediates);
-  else if (name === 'i8x16.shuffle') out.push(0xfd, 0x0d, ...immediates);
+  } else if (name === 'v128.const') {
+    out.push(0xfd, 0x0c);
+    for (const w of immediates) out.push(w & 255, (w >> 8) & 255, (w >> 16) & 255, w >>> 24);
+  } else if (name === 'i8x16.shuffle') out.push(0xfd, 0x0d, ...immediates);
   else if (node.bodies !== undefined) {
     out.push(CONTROL[name] as number, 0x40);
     node.bodies.forEach((body, i) => {

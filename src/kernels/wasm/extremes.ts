@@ -132,12 +132,7 @@ class ExtremeEmitter {
 }
 
 /** The positions 0, 1, 2, 3. */
-const FIRST: V = {
-  name: 'v128.const',
-  args: [],
-  immediates: [...new Uint8Array(Float32Array.of(0, 1, 2, 3).buffer)],
-  type: 'v128',
-};
+const FIRST: V = f32x4(0, 1, 2, 3);
 
 /** The module's only function: run(count, x, y), the number of lines and addresses in bytes. */
 export function extremeFunctions(k: ExtremeKernel): FunctionBuilder[] {

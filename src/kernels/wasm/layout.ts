@@ -20,12 +20,19 @@ export interface LayoutKernels {
 }
 
 export function layoutKernels(cache: Pick<KernelCache, 'get'>): LayoutKernels {
-  return cache.get('layout', layoutFunctions) as unknown as LayoutKernels;
+  return cache.get('layout', () => Object.values(PARTS).flatMap((part) => part())) as unknown as LayoutKernels;
 }
 
-/** The module's functions. */
-export function layoutFunctions(): FunctionBuilder[] {
-  return [...copyFunctions(), transposeFunction(), sumLanesFunction(), finiteFunction()];
+const PARTS: Readonly<Record<keyof LayoutKernels, () => FunctionBuilder[]>> = {
+  copy: copyFunctions,
+  transpose: () => [transposeFunction()],
+  sumLanes: () => [sumLanesFunction()],
+  finite: () => [finiteFunction()],
+};
+
+/** A module of one of the kernels alone, and its key: programs use one or two, and their first call pays for each. */
+export function layoutModule(name: keyof LayoutKernels): [key: string, build: () => FunctionBuilder[]] {
+  return [`layout ${name}`, PARTS[name]];
 }
 
 /** A row whose elements are neighbours on both sides: vectors, the last one overlapping the one before. */

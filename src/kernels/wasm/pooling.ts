@@ -66,7 +66,7 @@ function walk(
     const [image, rows] = [f.let(x, 'image'), pooled.map((p) => f.let(p, 'pooled'))];
     f.repeat(k.planes, () => {
       const plane = f.let(image, 'plane');
-      const start = f.let(lanes(sw), 'start');
+      const start = f.let(f32x4(0, sw, 2 * sw, 3 * sw), 'start');
       f.repeat(pd, () => {
         const [row, index] = [f.let(plane, 'row'), f.let(start, 'index')];
         f.repeat(ph, () => {
@@ -83,12 +83,6 @@ function walk(
     f.advance(x, 4 * k.imageStride);
     for (const p of pooled) f.advance(p, 4 * k.pooledImage);
   });
-}
-
-/** 0, s, 2s, 3s. */
-function lanes(s: number): V {
-  const bytes = new Uint8Array(Float32Array.of(0, s, 2 * s, 3 * s).buffer);
-  return { name: 'v128.const', args: [], immediates: [...bytes], type: 'v128' };
 }
 
 /** x at `floats`, and at each of the next three windows. */

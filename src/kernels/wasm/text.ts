@@ -3,10 +3,8 @@ import { entryOf, type FunctionBuilder, type Node } from './assembler.ts';
 import type { MemoryImport } from './encode.ts';
 import { naturalAlignment } from './opcodes.ts';
 
-function hex(bytes: readonly number[], from: number): string {
-  let word = '';
-  for (let i = from + 3; i >= from; i--) word += (bytes[i] as number).toString(16).padStart(2, '0');
-  return `0x${word}`;
+function hex(word: number): string {
+  return `0x${(word >>> 0).toString(16).padStart(8, '0')}`;
 }
 
 function float(value: number): string {
@@ -21,7 +19,7 @@ function immediatesOf(node: Node, labels: readonly string[]): string {
   if (name.startsWith('local.')) return ` $${labels[first]}`;
   if (node.callee !== undefined) return ` $${node.callee.name}`;
   if (name === 'br' || name === 'br_if') return ` ${first}`;
-  if (name === 'v128.const') return ` i32x4 ${[0, 4, 8, 12].map((at) => hex(immediates, at)).join(' ')}`;
+  if (name === 'v128.const') return ` i32x4 ${immediates.map(hex).join(' ')}`;
   if (name === 'f32.const' || name === 'f64.const') return ` ${float(first)}`;
   if (name.endsWith('.const') || name === 'i8x16.shuffle') return ` ${immediates.join(' ')}`;
   if (immediates.length === 0) return '';

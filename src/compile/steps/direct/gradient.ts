@@ -6,7 +6,7 @@ import { sizesOf } from '../../../kernels/wasm/convParts.ts';
 import { type ConvSizes, planWeightGrad, type WeightPlan, weightParts } from '../../../kernels/wasm/convPlan.ts';
 import { dotFunctions, dotKey, dotRows, dotTable } from '../../../kernels/wasm/dots.ts';
 import { features } from '../../../kernels/wasm/features.ts';
-import { layoutFunctions } from '../../../kernels/wasm/layout.ts';
+import { layoutModule } from '../../../kernels/wasm/layout.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import type { GraphNode, View } from '../../graph.ts';
 import type { ConvAttrs } from '../../patterns.ts';
@@ -38,8 +38,8 @@ export class DirectGradient {
     const split = splitWeights(sizes, plan, size);
     const { parts } = split;
     const sums = this.#context.scratch(4 * parts * size).address;
-    const sumLanes = this.#context.imported('layout', layoutFunctions, 'sumLanes');
-    const { finite } = this.#context.kernel('layout', layoutFunctions);
+    const sumLanes = this.#context.imported(...layoutModule('sumLanes'), 'sumLanes');
+    const { finite } = this.#context.kernel(...layoutModule('finite'));
     const adding: Task = {
       units: 1,
       emit: (f) => f.call(sumLanes, ...[sums, to, size, parts, 16 * size].map(i32)),
@@ -81,7 +81,7 @@ export class DirectGradient {
       pieces: plan.pieces,
     });
     const table = tableAddress(dotTable(plan.kernel), this.#context);
-    const sumLanes = this.#context.imported('layout', layoutFunctions, 'sumLanes');
+    const sumLanes = this.#context.imported(...layoutModule('sumLanes'), 'sumLanes');
     const blocks = Math.ceil(sizes.images / plan.images);
     const rest = sizes.images % plan.images;
 

@@ -3,7 +3,7 @@
 import { type Expr, type FunctionBuilder, i32, type Local, op, plus } from '../../../kernels/wasm/assembler.ts';
 import { placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
 import { pieceSizes } from '../../../kernels/wasm/convParts.ts';
-import { layoutFunctions } from '../../../kernels/wasm/layout.ts';
+import { layoutModule } from '../../../kernels/wasm/layout.ts';
 import type { Piece } from '../../../kernels/wasm/plan.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import type { View } from '../../graph.ts';
@@ -40,7 +40,7 @@ export class ImageCopies {
     from: { readonly at: Address; readonly image: number; readonly channel: number },
     to: { readonly at: Address; readonly image: number; readonly channel: number },
   ): void {
-    const copy = this.#context.imported('layout', layoutFunctions, 'copy');
+    const copy = this.#context.imported(...layoutModule('copy'), 'copy');
     const [source, target] = [f.let(from.at, 'source'), f.let(to.at, 'target')];
     f.repeat(count, () => {
       for (const piece of pieces) {

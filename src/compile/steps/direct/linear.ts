@@ -11,7 +11,7 @@ import {
   type Stage,
 } from '../../../kernels/wasm/convPlan.ts';
 import { features } from '../../../kernels/wasm/features.ts';
-import { layoutFunctions } from '../../../kernels/wasm/layout.ts';
+import { layoutModule } from '../../../kernels/wasm/layout.ts';
 import type { Piece } from '../../../kernels/wasm/plan.ts';
 import { tapFunctions, tapKey, tapTable } from '../../../kernels/wasm/taps.ts';
 import { type GraphNode, nameOf, type View } from '../../graph.ts';
@@ -49,7 +49,7 @@ export class DirectLinear {
     const apart = (): void => runApart(all, this.#context);
     if (spread !== null && !coversAll(plan.pieces, source)) return { name, tasks: [], finish: apart };
     const weightAt = this.#context.address(weight);
-    const { finite } = this.#context.kernel('layout', layoutFunctions);
+    const { finite } = this.#context.kernel(...layoutModule('finite'));
     const isPadded = !plan.source.dense;
     return {
       name,

@@ -2,7 +2,7 @@
 
 import { type Expr, i32, type Local, op } from '../../../kernels/wasm/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { layoutFunctions } from '../../../kernels/wasm/layout.ts';
+import { layoutModule } from '../../../kernels/wasm/layout.ts';
 import { product } from '../../../kernels/wasm/winograd/geometry.ts';
 import { gradientFunctions, gradientKey, gradientScratch } from '../../../kernels/wasm/winograd/gradient.ts';
 import type { GradientPlan } from '../../../kernels/wasm/winograd/plan.ts';
@@ -45,7 +45,7 @@ export class TiledGradient {
         f.call(run, sum, i32(to + 36 * group * back.items), first, count);
       }
     });
-    const { finite } = this.#context.kernel('layout', layoutFunctions);
+    const { finite } = this.#context.kernel(...layoutModule('finite'));
     const size = node.target.value.size;
     return {
       name: name,

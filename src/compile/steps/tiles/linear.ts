@@ -2,7 +2,7 @@
 
 import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../kernels/wasm/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { layoutFunctions } from '../../../kernels/wasm/layout.ts';
+import { layoutModule } from '../../../kernels/wasm/layout.ts';
 import { product, type TiledSizes } from '../../../kernels/wasm/winograd/geometry.ts';
 import { linearFunctions, linearKey, linearScratch } from '../../../kernels/wasm/winograd/linear.ts';
 import { canPoolTiles, type TilePool } from '../../../kernels/wasm/winograd/output.ts';
@@ -64,7 +64,7 @@ export class TiledLinear {
         : spreadSource(spread, chunks, plan.blocks > 1, this.#context);
     const filters = this.#filters(plan, groups, weight);
     const flags = this.#context.scratch(4 * chunks.count * plan.blocks).address;
-    const { finite } = this.#context.kernel('layout', layoutFunctions);
+    const { finite } = this.#context.kernel(...layoutModule('finite'));
     const main = this.#linearTasks(nodes, plan, chunks, from, filters.address, flags);
     const all = spread === null ? nodes : [spread.node, ...nodes];
     return {

@@ -145,12 +145,7 @@ function emitWindows(
 }
 
 /** The columns 0, 2, 4, 6 of four tiles. */
-const evenColumns: V = {
-  name: 'v128.const',
-  args: [],
-  immediates: [...new Uint8Array(Float32Array.of(0, 2, 4, 6).buffer)],
-  type: 'v128',
-};
+const evenColumns: V = f32x4(0, 2, 4, 6);
 
 /** One row of windows. `start` is the position of the row's first element. */
 function emitWindowRow(
