@@ -4,11 +4,10 @@ import { FunctionBuilder, f32x4, op } from '../kernels/wasm/assembler.ts';
 import { features } from '../kernels/wasm/features.ts';
 import { hasVectorForm } from '../kernels/wasm/loop-forms.ts';
 import { showShape, sizeOf } from '../tensor/shape.ts';
-import { type GraphNode, nameOf, type View } from './graph.ts';
+import { elementBytes, type GraphNode, nameOf, type View } from './graph.ts';
 import type { Group } from './group.ts';
 import type { ProgramMemory } from './memory.ts';
-import type { PoolAttrs } from './patterns.ts';
-import { elementBytes } from './plan.ts';
+import type { PoolAttrs } from './pool-taps.ts';
 import type { Program } from './program.ts';
 import { multiplications } from './work.ts';
 
@@ -57,7 +56,8 @@ function flopsOf(node: GraphNode): number {
   const reads = node.reads.map((view) => view.shape);
   const products = 2 * multiplications(name, reads, shape);
   if (products > 0) return products;
-  if (name === 'maxPoolIndices') return sizeOf(shape) * sizeOf((node.attrs as PoolAttrs).geometry.kernel);
+  if (name === 'maxPoolIndices' || name === 'maxPoolTaps')
+    return sizeOf(shape) * sizeOf((node.attrs as PoolAttrs).geometry.kernel);
   if (movesOnly.has(name)) return 0;
   return Math.max(sizeOf(shape), ...node.reads.map((view) => sizeOf(view.shape)));
 }
@@ -67,6 +67,8 @@ const movesOnly = new Set([
   'clone',
   'copy',
   'gather',
+  'pickTaps',
+  'spreadTaps',
   'cat',
   'pad',
   'to',

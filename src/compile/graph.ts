@@ -3,12 +3,36 @@
  * whole buffers, read through views. Views cost nothing, so they are no operations here.
  */
 
-import type { FloatArray } from '../kernels/types.ts';
-import type { AnyComputeOp } from '../ops/op.ts';
-import type { DType } from '../tensor/dtype.ts';
-import { isDense, type Layout, sizeOf } from '../tensor/shape.ts';
+import type { FloatArray, Strided } from '../kernels/types.ts';
+import { type ElementType, elementsOn } from '../kernels/wasm/heap.ts';
+import { isDense, type Layout, type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+
+/** A zeroed array for a value. */
+export function allocateValue({ dtype, size }: Value): FloatArray {
+  return elementsOn(new ArrayBuffer(size * elementBytes(dtype)), dtype, 0, size);
+}
+
+/** Bytes of an element. */
+export function elementBytes(dtype: ElementType): number {
+  return { uint8: 1, float32: 4, float64: 8 }[dtype];
+}
+
+/** What a node does: an operation of the library, or one that a pass put in its place. */
+// biome-ignore lint/suspicious/noExplicitAny: attrs are checked where an operation is applied
+export interface GraphOp<A = any> {
+  readonly name: string;
+  /** Whether it gives another result each time. */
+  readonly impure?: true;
+  /** Fills `y`, which is zeroed; bytes, too, are read and written through what looks like an array of floats. */
+  compute(
+    inputs: readonly Strided[],
+    attrs: A,
+    out: { readonly shape: Shape; readonly dtype: ElementType },
+    y: FloatArray,
+  ): void;
+}
 
 /** Where a buffer's content comes from. */
 export type Source =
@@ -28,7 +52,8 @@ export interface Value {
   readonly id: number;
   readonly source: Source;
   readonly size: number;
-  readonly dtype: DType;
+  /** That of a tensor, or bytes, which passes may put between two operations. */
+  readonly dtype: ElementType;
 }
 
 /** A reading or writing of a value through a layout, at one state of its content (which an in-place update counts up). */
@@ -39,7 +64,7 @@ export interface View extends Layout {
 
 /** One operation: a computation into a fresh dense value, or an in-place update (`op` null) of the target by the only read. */
 export interface GraphNode {
-  readonly op: AnyComputeOp | null;
+  readonly op: GraphOp | null;
   readonly attrs: unknown;
   readonly reads: readonly View[];
   readonly target: View;

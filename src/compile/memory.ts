@@ -8,8 +8,8 @@ import type { FloatArray } from '../kernels/types.ts';
 import { type FunctionBuilder, importedFunction } from '../kernels/wasm/assembler.ts';
 import { Lru } from '../kernels/wasm/cache.ts';
 import { encodeModule } from '../kernels/wasm/encode.ts';
-import { type Block, type Heap, resetHeap, sharedHeap } from '../kernels/wasm/heap.ts';
-import type { DType } from '../tensor/dtype.ts';
+import { type Block, type ElementType, elementsOn, type Heap, resetHeap, sharedHeap } from '../kernels/wasm/heap.ts';
+import { dtypeOf } from '../tensor/dtype.ts';
 import type { Storage } from '../tensor/storage.ts';
 
 /** A kernel that was compiled, by the names of its functions. */
@@ -31,7 +31,7 @@ export interface Region {
   /** The address of its first byte in the heap; 0 where there is none. */
   readonly address: number;
   /** A view on `length` elements, `offset` bytes from its beginning; current until memory grows. */
-  view(dtype: DType, offset: number, length: number): FloatArray;
+  view(type: ElementType, offset: number, length: number): FloatArray;
   free(): void;
 }
 
@@ -61,14 +61,14 @@ export class ProgramMemory {
     const heap = this.#heap;
     if (heap === null) {
       const buffer = new ArrayBuffer(Math.ceil(bytes / 8) * 8);
-      return { address: 0, view: (dtype, offset, length) => arrayOn(buffer, dtype, offset, length), free: () => {} };
+      return { address: 0, view: (type, offset, length) => elementsOn(buffer, type, offset, length), free: () => {} };
     }
     const block = heap.allocate(bytes);
     const token = {};
     this.#garbage.register(owner, block, token);
     return {
       address: block.address,
-      view: (dtype, offset, length) => heap.view(dtype, block.address + offset, length),
+      view: (type, offset, length) => heap.view(type, block.address + offset, length),
       free: () => {
         if (this.#garbage.unregister(token)) heap.free(block);
       },
@@ -76,10 +76,11 @@ export class ProgramMemory {
   }
 
   /** The address of a storage's values, which move into the heap if they are not there yet. */
-  home(storage: Storage, dtype: DType): number {
+  home(storage: Storage): number {
     const known = this.#homes.get(storage);
     if (known !== undefined) return known;
     const { length } = storage;
+    const dtype = dtypeOf(storage.data);
     const heap = this.#heap!;
     const block = heap.allocate(length * (dtype === 'float32' ? 4 : 8));
     // Whoever still holds the array when the storage is gone shall go on seeing its values: the array is what must be garbage.
@@ -131,10 +132,6 @@ function withoutBody({ name, params, result }: FunctionBuilder): FunctionBuilder
     params.map(({ type }) => type),
     result,
   );
-}
-
-function arrayOn(buffer: ArrayBuffer, dtype: DType, offset: number, length: number): FloatArray {
-  return dtype === 'float32' ? new Float32Array(buffer, offset, length) : new Float64Array(buffer, offset, length);
 }
 
 let shared: ProgramMemory | null = null;

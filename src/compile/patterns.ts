@@ -2,9 +2,9 @@
  * What can be fused with a convolution: its bias and a max pooling behind it, and, in its gradients, the way back
  * through a max pooling before it.
  *
- *   forward     conv → add bias → maxPoolIndices, gather → relu     one group: only pooled values go to memory
+ *   forward     conv → add bias → maxPoolTaps, pickTaps → relu      one group: only pooled values go to memory
  *               conv → add bias → relu                              one group
- *   backward    scatterAdd by those indices → convWeightGrad, convInputGrad
+ *   backward    spreadTaps of a gradient → convWeightGrad, convInputGrad
  *               each spreads the pooled gradient itself, so that the large gradient never goes to memory
  */
 
@@ -12,19 +12,12 @@ import type { ConvGeometry, PoolGeometry } from '../kernels/types.ts';
 import { isDense, type Shape, sameShape } from '../tensor/shape.ts';
 import { type Graph, type GraphNode, isWhole, nameOf, resultsOf, type Value, type View } from './graph.ts';
 import type { Group } from './group.ts';
-import { uniformValue } from './passes/simplify.ts';
 import { continuesProduct, hasProductKernel } from './products.ts';
 import { hasLineKernel } from './softmax.ts';
 
 /** The attributes of a convolution's operations. */
 export interface ConvAttrs {
   readonly geometry: ConvGeometry;
-  readonly shape: readonly number[];
-}
-
-/** The attributes of `maxPoolIndices`. */
-export interface PoolAttrs {
-  readonly geometry: PoolGeometry;
   readonly shape: readonly number[];
 }
 
@@ -50,14 +43,15 @@ export class Patterns {
 
   /** What a group that begins with `node` is. */
   kindOf(node: GraphNode): Group['kind'] {
+    const isDenseRead = node.reads.every(isDense);
+    if (this.#canFuse && nameOf(node) === 'maxPoolTaps') return isDenseRead ? 'pool' : 'single';
     if (!this.#canFuse || node.target.value.dtype !== 'float32') return 'single';
     if (hasProductKernel(node)) return 'matmul';
     if (hasLineKernel(node)) return 'softmax';
     const name = nameOf(node);
-    const isDenseRead = node.reads.every(isDense);
     if (name === 'conv' || gradientNames.includes(name))
       return isDenseRead && node.target.value.size > 0 ? 'conv' : 'single';
-    return name === 'maxPoolIndices' && isDenseRead && isCompiledPool(node) ? 'pool' : 'single';
+    return 'single';
   }
 
   /** Whether `node` goes on with what `group` computes. */
@@ -74,9 +68,8 @@ export class Patterns {
       if (nameOf(last) === 'add' && this.#isPoolOf(node, last.target.value)) return true;
     }
     if (group.kind !== 'pool' && group.kind !== 'conv') return false;
-    if (['conv', 'add', 'gather'].includes(nameOf(last))) return nameOf(node) === 'relu' && this.#isOfAll(node, last);
-    if (nameOf(last) !== 'maxPoolIndices') return false;
-    return this.isGatherOf(node, last);
+    if (['conv', 'add', 'pickTaps'].includes(nameOf(last))) return nameOf(node) === 'relu' && this.#isOfAll(node, last);
+    return nameOf(last) === 'maxPoolTaps' && this.isPickOf(node, last);
   }
 
   /** What computes a value, if an operation does. */
@@ -114,25 +107,14 @@ export class Patterns {
 
   #isPoolOf(node: GraphNode, value: Value): boolean {
     const [x] = node.reads;
-    return nameOf(node) === 'maxPoolIndices' && isCompiledPool(node) && x!.value === value && isWhole(x!);
+    return nameOf(node) === 'maxPoolTaps' && x!.value === value && isWhole(x!);
   }
 
-  /** Whether `node` reads the maxima of the pooling whose positions `pool` finds. */
-  isGatherOf(node: GraphNode, pool: GraphNode): boolean {
-    const [x, index] = node.reads;
-    if (nameOf(node) !== 'gather' || node.attrs !== 2 || index!.value !== pool.target.value) return false;
-    return x!.value === pool.reads[0]!.value && x!.offset === pool.reads[0]!.offset && isDense(x!) && isWhole(index!);
-  }
-
-  /** The pooling on the way back through which `node` spreads a gradient: zeros with a gradient added at its positions. */
-  poolingOf(node: GraphNode): GraphNode | null {
-    if (nameOf(node) !== 'scatterAdd' || node.attrs !== 2 || node.target.value.dtype !== 'float32') return null;
-    const [base, index, g] = node.reads as [View, View, View];
-    if (uniformValue(base) !== 0 || !isWhole(index) || !isDense(g)) return null;
-    const pool = this.#makers.get(index.value);
-    if (pool === undefined || nameOf(pool) !== 'maxPoolIndices' || !isCompiledPool(pool)) return null;
-    const { kernel, stride } = (pool.attrs as PoolAttrs).geometry;
-    return kernel.every((length, axis) => length <= stride[axis]!) ? pool : null;
+  /** Whether `node` picks the maxima of the pooling whose taps `pool` finds. */
+  isPickOf(node: GraphNode, pool: GraphNode): boolean {
+    if (nameOf(node) !== 'pickTaps') return false;
+    const [[x, taps], [pooled]] = [node.reads as [View, View], pool.reads as [View]];
+    return taps.value === pool.target.value && x.value === pooled.value && x.offset === pooled.offset && isDense(x);
   }
 
   /** The spreading that a convolution's gradient does itself, if its gradient comes out of one. */
@@ -140,12 +122,14 @@ export class Patterns {
     if (!gradientNames.includes(nameOf(node))) return null;
     const view = node.reads[nameOf(node) === 'convWeightGrad' ? 1 : 0]!;
     const maker = this.#makers.get(view.value);
-    return maker !== undefined && isWhole(view) && this.poolingOf(maker) !== null ? maker : null;
+    return maker !== undefined && isWhole(view) && nameOf(maker) === 'spreadTaps' && isDense(maker.reads[0]!)
+      ? maker
+      : null;
   }
 
   /** Whether all who read the result of `node` compute it themselves. */
   isAbsorbed(node: GraphNode): boolean {
-    if (this.poolingOf(node) === null || this.#results.has(node.target.value)) return false;
+    if (nameOf(node) !== 'spreadTaps' || this.#results.has(node.target.value)) return false;
     const uses = this.#uses.get(node.target.value) ?? [];
     return uses.every(
       (use) =>
@@ -159,7 +143,7 @@ export class Patterns {
   readsOf(node: GraphNode): readonly View[] {
     const spread = this.spreadBehind(node);
     if (spread === null || !this.isAbsorbed(spread)) return node.reads;
-    return node.reads.flatMap((view) => (view.value === spread.target.value ? spread.reads.slice(1) : [view]));
+    return node.reads.flatMap((view) => (view.value === spread.target.value ? spread.reads : [view]));
   }
 }
 
@@ -170,11 +154,4 @@ export function isPlainPool(geometry: PoolGeometry, x: Shape, shape: Shape): boo
     (length, axis) =>
       dilation[axis] === 1 && before[axis] === 0 && (shape[axis + 2]! - 1) * stride[axis]! + length <= x[axis + 2]!,
   );
-}
-
-/** Whether `maxPoolIndices` has a kernel in programs. */
-function isCompiledPool(node: GraphNode): boolean {
-  if (node.target.value.dtype !== 'float32' || node.target.value.size === 0) return false;
-  const { geometry, shape } = node.attrs as PoolAttrs;
-  return isPlainPool(geometry, node.reads[0]!.shape, shape);
 }

@@ -3,9 +3,8 @@
  * lives from the operation that computes it to the last that reads it.
  */
 
-import type { DType } from '../tensor/dtype.ts';
 import { Generator } from '../tensor/random.ts';
-import { type Graph, resultsOf, slotsOf, updatedSlots, type Value } from './graph.ts';
+import { elementBytes, type Graph, resultsOf, slotsOf, updatedSlots, type Value } from './graph.ts';
 
 /** From the first to the last step in which a buffer must hold its content, both included. */
 export interface Lifetime {
@@ -25,11 +24,6 @@ export interface MemoryPlan {
 }
 
 const alignment = 64;
-
-/** Bytes of an element. */
-export function elementBytes(dtype: DType): number {
-  return dtype === 'float32' ? 4 : 8;
-}
 
 /** What one step reads and writes. */
 export interface Access {

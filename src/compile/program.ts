@@ -6,7 +6,6 @@ import type { FunctionBuilder } from '../kernels/wasm/assembler.ts';
 import { placeAt } from '../kernels/wasm/conductor.ts';
 import { HEAP_SLACK } from '../kernels/wasm/heap.ts';
 import { fromStorage } from '../tensor/creation.ts';
-import { allocate } from '../tensor/dtype.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import type { NumberArray, Tensor } from '../tensor/tensor.ts';
@@ -14,6 +13,8 @@ import { threadCount } from '../threads/index.ts';
 import { debug } from './debug.ts';
 import { fuse } from './fuse.ts';
 import {
+  allocateValue,
+  elementBytes,
   type Graph,
   printGraph,
   resultsOf,
@@ -32,19 +33,19 @@ import { mergeCommonSubexpressions } from './passes/common.ts';
 import { foldConstants } from './passes/constant-folding.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { moveReluBehindPooling } from './passes/pooling.ts';
-import { findPoolPositions } from './passes/positions.ts';
 import { turnProducts } from './passes/products.ts';
 import { updatedValues } from './passes/rewrite.ts';
 import { simplify } from './passes/simplify.ts';
+import { findPoolTaps } from './passes/taps.ts';
 import { Patterns } from './patterns.ts';
-import { elementBytes, type Lifetime, lifetimesOf, type MemoryPlan, planMemory } from './plan.ts';
+import { type Lifetime, lifetimesOf, type MemoryPlan, planMemory } from './plan.ts';
 import { compose, Imports, perform, performStep, type Score } from './score.ts';
 import { convStep } from './steps/conv.ts';
 import { lookupStep } from './steps/lookup.ts';
 import { loopStep, sweepStep } from './steps/loop.ts';
 import { type LoopPlan, planLoop } from './steps/loop-plan.ts';
 import { matmulStep } from './steps/matmul.ts';
-import { poolStep, unpoolStep } from './steps/pool.ts';
+import { poolStep, tapStep } from './steps/pool.ts';
 import { scalarStep } from './steps/scalar.ts';
 import { singleStep } from './steps/single.ts';
 import { softmaxStep } from './steps/softmax.ts';
@@ -60,7 +61,7 @@ export const passes: readonly ((graph: Graph) => Graph)[] = [
   foldConstants,
   mergeCommonSubexpressions,
   separateBiases,
-  findPoolPositions,
+  findPoolTaps,
   moveReluBehindPooling,
   turnProducts,
   removeDeadCode,
@@ -170,12 +171,11 @@ export class Program implements StepContext {
     if (group.kind === 'softmax') return softmaxStep(group, this);
     if (group.kind === 'conv') {
       const spread = patterns.spreadBehind(node);
-      const pool = spread && patterns.isAbsorbed(spread) ? patterns.poolingOf(spread) : null;
-      return convStep(group, spread && pool ? { node: spread, pool } : null, this);
+      return convStep(group, spread && patterns.isAbsorbed(spread) ? spread : null, this);
     }
-    const pool = this.memory.hasKernels ? patterns.poolingOf(node) : null;
-    if (pool !== null) return unpoolStep(node, pool, this);
-    const compiled = this.memory.hasKernels ? (lookupStep(node, patterns, this) ?? windowStep(node, this)) : null;
+    const compiled = this.memory.hasKernels
+      ? (lookupStep(node, patterns, this) ?? tapStep(node, this) ?? windowStep(node, this))
+      : null;
     return compiled ?? singleStep(node, this);
   }
 
@@ -275,7 +275,7 @@ export class Program implements StepContext {
   }
 
   #copyOut(view: View): Tensor {
-    const data = allocate(view.value.dtype, sizeOf(view.shape));
+    const data = allocateValue({ ...view.value, size: sizeOf(view.shape) });
     kernels().copy(this.operand(view), data);
     return fromStorage(data, view.shape);
   }
@@ -333,7 +333,7 @@ export class Program implements StepContext {
         if (value.source.storage.isExternal && !this.#updated.has(value)) {
           return this.#externalRegion(value, value.source.storage).address + bytes * offset;
         }
-        return this.memory.home(value.source.storage, value.dtype) + bytes * offset;
+        return this.memory.home(value.source.storage) + bytes * offset;
       case 'constant':
         return this.#constants.get(value)!.address + bytes * offset;
       default:

@@ -7,12 +7,12 @@ import { TraceError } from '../errors.ts';
 import type { FloatArray } from '../kernels/types.ts';
 import { currentInterpreter, eager, type Interpreter, withInterpreter } from '../ops/apply.ts';
 import type { AnyComputeOp, AnyOp } from '../ops/op.ts';
-import { allocate, type DType } from '../tensor/dtype.ts';
+import type { DType } from '../tensor/dtype.ts';
 import { type DrawObserver, observeDraws } from '../tensor/random.ts';
 import { denseStrides, isDense, type Shape, showShape, sizeOf } from '../tensor/shape.ts';
 import { observeReads, Storage, storagesMade } from '../tensor/storage.ts';
 import { observeGrad, Tensor } from '../tensor/tensor.ts';
-import type { Graph, GraphNode, Source, Value, View } from './graph.ts';
+import { allocateValue, type Graph, type GraphNode, type Source, type Value, type View } from './graph.ts';
 
 /** The storage of a traced tensor, which has no values yet. */
 class TracedStorage extends Storage {
@@ -20,7 +20,7 @@ class TracedStorage extends Storage {
   readonly #origin: string;
 
   constructor(value: Value, origin: string) {
-    super(allocate(value.dtype, 0));
+    super(allocateValue({ ...value, size: 0 }));
     this.value = value;
     this.#origin = origin;
   }

@@ -41,12 +41,12 @@ describe('report', () => {
 
   test('counts multiplications and additions of convolutions and products', () => {
     const conv = report!.steps.find(({ operations }) => operations.includes('conv'))!;
-    expect(conv.operations).toEqual(expect.arrayContaining(['conv', 'add', 'maxPoolIndices', 'gather']));
+    expect(conv.operations).toEqual(expect.arrayContaining(['conv', 'add', 'maxPoolTaps', 'pickTaps']));
     // 2 · 9 per output, 1 for the bias, 4 comparisons and 1 for ReLU per pooled one.
     expect(conv.flops).toBe(5 * 4 * 64 * (2 * 9 + 1) + 5 * 4 * 16 * (4 + 1));
-    expect(conv.shape).toEqual([5, 4, 16]);
-    // The input, the weight, the bias; the pooled values and their positions.
-    expect(conv.bytes).toBe(4 * (5 * 64 + 36 + 4 + 2 * 5 * 4 * 16));
+    expect(conv.shape).toEqual([5, 4, 4, 4]);
+    // The input, the weight, the bias; the pooled values and a byte for the tap of each.
+    expect(conv.bytes).toBe(4 * (5 * 64 + 36 + 4 + 5 * 4 * 16) + 5 * 4 * 16);
     const products = report!.steps.filter(({ operations }) => operations.includes('matmul'));
     expect(products.map(({ flops }) => Math.floor(flops / (2 * 5 * 64 * 3)))).toEqual([1, 1, 1]);
   });
@@ -103,7 +103,7 @@ describe('explain', () => {
     const text = step.explain({ time: true });
     expect(text).toMatch(/^\(float32\[5,1,8,8\],float32\[5\]\): \d+ operations in \d+ steps\n/);
     expect(text).toMatch(/step +shape +MFLOP +kB +µs +GFLOP\/s +% of peak +GB\/s/);
-    expect(text).toMatch(/ 0 {2}convolution \+ bias \+ max pool \+ ReLU +\[5, 4, 16\]/);
+    expect(text).toMatch(/ 0 {2}convolution \+ bias \+ max pool \+ ReLU +\[5, 4, 4, 4\]/);
     expect(text).toMatch(/total/);
     expect(text).toMatch(/peak: [\d.]+ GFLOP\/s/);
     expect(text).toMatch(/arena: [\d.]+ kB, 1\.\d+ times/);

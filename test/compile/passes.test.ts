@@ -8,8 +8,8 @@ import { mergeCommonSubexpressions } from '../../src/compile/passes/common.ts';
 import { foldConstants } from '../../src/compile/passes/constant-folding.ts';
 import { removeDeadCode } from '../../src/compile/passes/dead-code.ts';
 import { moveReluBehindPooling } from '../../src/compile/passes/pooling.ts';
-import { findPoolPositions } from '../../src/compile/passes/positions.ts';
 import { simplify } from '../../src/compile/passes/simplify.ts';
+import { findPoolTaps } from '../../src/compile/passes/taps.ts';
 import { Patterns } from '../../src/compile/patterns.ts';
 import { tensorsIn } from '../../src/compile/structure.ts';
 import { trace } from '../../src/compile/trace.ts';
@@ -262,22 +262,22 @@ describe('ReLU behind a pooling', () => {
   });
 });
 
-describe('findPoolPositions', () => {
+describe('findPoolTaps', () => {
   const backward = (options: object) => (x: Tensor) => {
     const value = (y: Tensor): Tensor => maxPool2d(y.mul(2), 2, options).square().sum();
     return [value(x), grad(value)(x), grad((y: Tensor) => grad(value)(y).square().sum())(x)];
   };
 
   test('finds them once for values, gradients and gradients of gradients', () => {
-    const names = namesAfter(findPoolPositions, mergeCommonSubexpressions(graphOf(backward({}), [1, 2, 6, 6])));
-    expect(names.filter((name) => name.startsWith('maxPool'))).toEqual(['maxPoolIndices']);
-    expect(names).toContain('gather');
-    expect(names).toContain('scatterAdd');
+    const names = namesAfter(findPoolTaps, mergeCommonSubexpressions(graphOf(backward({}), [1, 2, 6, 6])));
+    expect(names.filter((name) => name.startsWith('maxPool'))).toEqual(['maxPoolTaps']);
+    expect(names).toContain('pickTaps');
+    expect(names).toContain('spreadTaps');
   });
 
   test('not where windows may hold padding alone', () => {
     const graph = graphOf(backward({ padding: 1 }), [1, 2, 6, 6]);
-    expect(namesAfter(findPoolPositions, graph)).toEqual(graph.nodes.map(nameOf));
+    expect(namesAfter(findPoolTaps, graph)).toEqual(graph.nodes.map(nameOf));
   });
 
   test('again where the input has changed in between', () => {
@@ -303,7 +303,7 @@ describe('findPoolPositions', () => {
 
 describe('moveReluBehindPooling', () => {
   test('lets ReLU work on what is left', () => {
-    const after = moveReluBehindPooling(findPoolPositions(graphOf((x) => maxPool2d(x.relu(), 2), [1, 1, 4, 4])));
+    const after = moveReluBehindPooling(findPoolTaps(graphOf((x) => maxPool2d(x.relu(), 2), [1, 1, 4, 4])));
     const relus = after.nodes.filter((node) => nameOf(node) === 'relu' && node.target.value.size === 4);
     expect(relus).toHaveLength(1);
     checkGraph(after);
@@ -340,7 +340,7 @@ describe('moveReluBehindPooling', () => {
       },
       [1, 1, 4, 4],
     );
-    const found = findPoolPositions(graph);
+    const found = findPoolTaps(graph);
     expect(namesAfter(moveReluBehindPooling, found)).toEqual(found.nodes.map(nameOf));
   });
 

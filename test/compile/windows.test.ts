@@ -15,6 +15,12 @@ const cases = [
   ['in many units', maxPool2d, [7, 9, 31, 33], 3, { stride: 2, padding: 1 }],
   ['of one axis', maxPool1d, [4, 3, 50], 5, { stride: 3, padding: 2 }],
   ['of three axes', maxPool3d, [2, 2, 5, 6, 7], 3, { stride: 2, padding: 1 }],
+  ['side by side', maxPool2d, [3, 5, 9, 21], 2, {}],
+  ['side by side, of odd sizes', maxPool2d, [2, 3, 9, 25], [2, 3], {}],
+  ['apart', maxPool2d, [2, 3, 11, 16], 2, { stride: 3 }],
+  ['within the input, overlapping', maxPool2d, [2, 3, 9, 11], 3, { stride: 2 }],
+  ['of more taps than a byte can number', maxPool2d, [2, 3, 17, 48], [17, 16], {}],
+  ['of three axes, side by side', maxPool3d, [2, 3, 4, 6, 11], 2, {}],
 ] as const;
 
 type Pool = (x: Tensor, size: number | readonly number[], options: object) => Tensor;

@@ -3,9 +3,8 @@
  * is not so large that keeping it costs more than computing it.
  */
 
-import { allocate } from '../../tensor/dtype.ts';
 import { sizeOf } from '../../tensor/shape.ts';
-import { type Graph, isWhole, type Source, type Value, valuesOf } from '../graph.ts';
+import { allocateValue, type Graph, isWhole, type Source, type Value, valuesOf } from '../graph.ts';
 import { rewrite, updatedValues } from './rewrite.ts';
 
 /** 256 KB in single precision. */
@@ -24,7 +23,7 @@ export function foldConstants(graph: Graph): Graph {
       const { data } = value.source as Extract<Source, { kind: 'constant' }>;
       return { data, shape, strides, offset };
     });
-    const data = allocate(dtype, size);
+    const data = allocateValue(target.value);
     op.compute(operands, attrs, { shape: target.shape, dtype }, data);
     const value: Value = { id: next++, source: { kind: 'constant', data }, size, dtype };
     return { ...target, value, version: 0 };

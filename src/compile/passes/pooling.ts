@@ -7,14 +7,13 @@
  *   reluGrad(spread(g), relu(x))             →  spread(reluGrad(g, relu(maxPool(x))))
  *   sum(spread(g)) over the spatial axes     →  sum(g)
  *
- * `spread` adds g to zeros at the positions of the maxima. Where a maximum is 0 its position becomes another, so nobody else
- * may see the positions.
+ * `spread` puts g where the maxima are, and zeros elsewhere. Where a maximum is 0 its place becomes another, so nobody else
+ * may see the places.
  */
 
 import { denseStrides, isDense, type Shape, sizeOf } from '../../tensor/shape.ts';
 import { type Graph, type GraphNode, isWhole, nameOf, resultsOf, type Value, type View, valuesOf } from '../graph.ts';
 import { through, updatedValues } from './rewrite.ts';
-import { uniformValue } from './simplify.ts';
 
 /** What is known of a pooling behind a ReLU. */
 interface Pooled {
@@ -51,10 +50,10 @@ class Movable {
     const { value } = node.target;
     const uses = this.#usesOf(value);
     return (
-      uses.some((use) => nameOf(use) === 'maxPoolIndices') &&
+      uses.some((use) => nameOf(use) === 'maxPoolTaps') &&
       uses.every((use) => {
-        if (nameOf(use) === 'maxPoolIndices') return this.#hidesPositions(use, value);
-        return ['gather', 'reluGrad'].includes(nameOf(use));
+        if (nameOf(use) === 'maxPoolTaps') return this.#hidesTaps(use, value);
+        return ['pickTaps', 'reluGrad'].includes(nameOf(use));
       })
     );
   }
@@ -64,17 +63,17 @@ class Movable {
     return this.#others.has(value) ? [] : (this.#uses.get(value) ?? []);
   }
 
-  /** Whether positions are used only to read maxima of `relu`, and to spread gradients that its own gradient then masks. */
-  #hidesPositions({ target }: GraphNode, relu: Value): boolean {
+  /** Whether taps are used only to read maxima of `relu`, and to spread gradients that its own gradient then masks. */
+  #hidesTaps({ target }: GraphNode, relu: Value): boolean {
     const uses = this.#usesOf(target.value);
     return (
       uses.length > 0 &&
       uses.every((use) => {
-        const [first, index] = use.reads as [View, View];
-        if (index.value !== target.value || use.reads.filter((view) => view.value === target.value).length > 1)
+        const [first, taps] = use.reads as [View, View];
+        if (taps.value !== target.value || use.reads.filter((view) => view.value === target.value).length > 1)
           return false;
-        if (nameOf(use) === 'gather') return first.value === relu;
-        return nameOf(use) === 'scatterAdd' && uniformValue(first) === 0 && this.#isMasked(use.target.value, relu);
+        if (nameOf(use) === 'pickTaps') return first.value === relu;
+        return nameOf(use) === 'spreadTaps' && this.#isMasked(use.target.value, relu);
       })
     );
   }
@@ -91,7 +90,7 @@ class PoolingRewriter {
   readonly #makers = new Map<Value, GraphNode>();
   readonly #relus = new Map<Value, GraphNode>();
   readonly #pooled = new Map<Value, Pooled>();
-  readonly #spreads = new Map<Value, { index: View; g: View }>();
+  readonly #spreads = new Map<Value, { g: View; taps: View }>();
   readonly #substitutes = new Map<Value, View>();
   #next: number;
 
@@ -128,13 +127,11 @@ class PoolingRewriter {
 
   #visit(node: GraphNode): void {
     const name = nameOf(node);
-    if (name === 'maxPoolIndices' && this.#movePooling(node)) return;
-    if (name === 'gather' && this.#moveValues(node)) return;
+    if (name === 'maxPoolTaps' && this.#movePooling(node)) return;
+    if (name === 'pickTaps' && this.#moveValues(node)) return;
     if (name === 'reluGrad' && this.#moveMask(node)) return;
     if (name === 'sum' && this.#shrinkSum(node)) return;
-    if (name === 'scatterAdd' && node.attrs === 2 && uniformValue(node.reads[0]!) === 0) {
-      this.#spreads.set(node.target.value, { index: node.reads[1]!, g: node.reads[2]! });
-    }
+    if (name === 'spreadTaps') this.#spreads.set(node.target.value, { g: node.reads[0]!, taps: node.reads[1]! });
     this.#push(node);
   }
 
@@ -148,11 +145,11 @@ class PoolingRewriter {
   }
 
   #moveValues(node: GraphNode): boolean {
-    const [x, index] = node.reads as [View, View];
-    const pooled = this.#pooled.get(index.value);
+    const [x, taps] = node.reads as [View, View];
+    const pooled = this.#pooled.get(taps.value);
     if (pooled === undefined || x.value !== pooled.relu.target.value || !isWhole(x)) return false;
     const input = pooled.relu.reads[0]!;
-    const maxima = this.#derive(node, [{ ...input, shape: x.shape, strides: x.strides }, index], node.target.shape);
+    const maxima = this.#derive(node, [{ ...input, shape: x.shape, strides: x.strides }, taps], node.target.shape);
     this.#push({ ...pooled.relu, reads: [maxima], target: node.target });
     pooled.values = node.target;
     return true;
@@ -162,15 +159,15 @@ class PoolingRewriter {
   #moveMask(node: GraphNode): boolean {
     const [gradient, positive] = node.reads as [View, View];
     const spread = this.#spreads.get(gradient.value);
-    const pooled = spread && this.#pooled.get(spread.index.value);
+    const pooled = spread && this.#pooled.get(spread.taps.value);
     if (!pooled?.values || positive.value !== pooled.relu.target.value) return false;
     if (!isWhole(gradient) || !isWhole(positive) || !isDense(spread!.g)) return false;
-    const { g, index } = spread!;
+    const { g, taps } = spread!;
     const { shape } = g;
     const masked = this.#derive(node, [g, { ...pooled.values, shape, strides: denseStrides(shape) }], shape);
     const spreading = this.#makers.get(gradient.value)!;
-    const moved = this.#derive(spreading, [spreading.reads[0]!, index, masked], spreading.target.shape);
-    this.#spreads.set(moved.value, { index, g: masked });
+    const moved = this.#derive(spreading, [masked, taps], spreading.target.shape);
+    this.#spreads.set(moved.value, { g: masked, taps });
     this.#substitutes.set(node.target.value, { ...moved, shape: node.target.shape, strides: node.target.strides });
     return true;
   }
@@ -181,10 +178,10 @@ class PoolingRewriter {
     const spread = this.#spreads.get(x.value);
     const axes = node.attrs as readonly number[];
     if (spread === undefined || !isWhole(x) || !isDense(spread.g) || x.shape.length < 3) return false;
-    const [images, channels] = spread.g.shape as [number, number];
-    if (x.shape[0] !== images || x.shape[1] !== channels) return false;
+    const { shape } = spread.g;
+    if (x.shape.length !== shape.length || x.shape[0] !== shape[0] || x.shape[1] !== shape[1]) return false;
     if (!x.shape.every((_, axis) => axis < 2 || axes.includes(axis))) return false;
-    this.#push({ ...node, attrs: [...axes.filter((axis) => axis < 2), 2], reads: [spread.g] });
+    this.#push({ ...node, reads: [spread.g] });
     return true;
   }
 }

@@ -12,7 +12,6 @@ import type { Group } from '../group.ts';
 import type { ConvAttrs } from '../patterns.ts';
 import { DirectGradient } from './direct/gradient.ts';
 import { DirectLinear } from './direct/linear.ts';
-import type { Spread } from './pool.ts';
 import type { Step, StepContext } from './step.ts';
 import { TiledGradient } from './tiles/gradient.ts';
 import { TiledLinear } from './tiles/linear.ts';
@@ -23,7 +22,7 @@ function describeConv(nodes: readonly GraphNode[], isSpread: boolean): string {
     convInputGrad: `convolution's input gradient${isSpread ? ' behind a max pool' : ''}`,
     convWeightGrad: `convolution's weight gradient${isSpread ? ' behind a max pool' : ''}`,
     add: 'bias',
-    maxPoolIndices: 'max pool',
+    maxPoolTaps: 'max pool',
     relu: 'ReLU',
   };
   return nodes.flatMap((node) => names[nameOf(node)] ?? []).join(' + ');
@@ -33,7 +32,7 @@ function describeConv(nodes: readonly GraphNode[], isSpread: boolean): string {
 const algorithm = 'Winograd F(2×2,3×3)';
 
 /** The step of a convolution by tiles and what was fused with it, or null where the direct kernels are as good. */
-function tiledStep(convolution: string, group: Group, spread: Spread | null, context: StepContext): Step | null {
+function tiledStep(convolution: string, group: Group, spread: GraphNode | null, context: StepContext): Step | null {
   const [node] = group.nodes as [GraphNode];
   const { geometry, shape } = node.attrs as ConvAttrs;
   const [first, second] = node.reads as [View, View];
@@ -54,7 +53,7 @@ function tiledStep(convolution: string, group: Group, spread: Spread | null, con
 }
 
 /** The step of a convolution and what was fused with it. */
-export function convStep(group: Group, spread: Spread | null, context: StepContext): Step {
+export function convStep(group: Group, spread: GraphNode | null, context: StepContext): Step {
   const name = describeConv(group.nodes, spread !== null);
   const tiled = tiledStep(name, group, spread, context);
   if (tiled !== null) return tiled;

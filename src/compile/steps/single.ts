@@ -2,8 +2,7 @@
 
 import { kernels } from '../../kernels/index.ts';
 import type { FloatArray, Strided } from '../../kernels/types.ts';
-import { allocate } from '../../tensor/dtype.ts';
-import { type GraphNode, nameOf, type Value, type View } from '../graph.ts';
+import { allocateValue, type GraphNode, nameOf, type Value, type View } from '../graph.ts';
 import type { Step, StepContext } from './step.ts';
 
 /** The step of one operation. */
@@ -52,7 +51,7 @@ export function runApart(nodes: readonly GraphNode[], context: StepContext): voi
       : { data, shape: view.shape, strides: view.strides, offset: view.offset };
   };
   for (const { op, attrs, reads, target } of nodes) {
-    const y = allocate(target.value.dtype, target.value.size);
+    const y = allocateValue(target.value);
     op!.compute(reads.map(operand), attrs, { shape: target.shape, dtype: target.value.dtype }, y);
     made.set(target.value, y);
   }

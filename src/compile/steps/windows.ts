@@ -17,7 +17,7 @@ import { isPadded, leadOf, MOST_POSITIONS, rowSizes, windowKernelOf } from '../.
 import { type Three, type WindowKernel, windowFunctions, windowKey } from '../../kernels/wasm/windows.ts';
 import { isDense, sizeOf } from '../../tensor/shape.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
-import type { PoolAttrs } from '../patterns.ts';
+import type { PoolAttrs } from '../pool-taps.ts';
 import { runApart } from './single.ts';
 import type { Step, StepContext } from './step.ts';
 

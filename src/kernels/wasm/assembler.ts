@@ -314,7 +314,7 @@ export class FunctionBuilder {
   }
 
   storeLane(
-    name: 'v128.store32_lane' | 'v128.store64_lane',
+    name: 'v128.store8_lane' | 'v128.store32_lane' | 'v128.store64_lane',
     at: number,
     address: Expr<'i32'>,
     value: Expr<'v128'>,

@@ -76,10 +76,19 @@ export class Heap {
   }
 
   /** A view on `length` elements. */
-  view(dtype: 'float32' | 'float64', address: number, length: number): FloatArray {
-    const { buffer } = this.memory;
-    return dtype === 'float32' ? new Float32Array(buffer, address, length) : new Float64Array(buffer, address, length);
+  view(type: ElementType, address: number, length: number): FloatArray {
+    return elementsOn(this.memory.buffer, type, address, length);
   }
+}
+
+/** What can lie in memory: floats, and bytes that only programs see. */
+export type ElementType = 'float32' | 'float64' | 'uint8';
+
+const arrays = { float32: Float32Array, float64: Float64Array, uint8: Uint8Array };
+
+/** A view on `length` elements of a buffer; bytes behave as an array of floats does, too, only rounding otherwise. */
+export function elementsOn(buffer: ArrayBufferLike, type: ElementType, offset: number, length: number): FloatArray {
+  return new arrays[type](buffer as ArrayBuffer, offset, length) as FloatArray;
 }
 
 let shared: Heap | null = null;

@@ -73,7 +73,7 @@ function smaller(a: V, b: V): V {
 /** The number that a constant has in its lanes, or null. */
 function numberOf({ name, immediates }: V): number | null {
   if (name !== 'v128.const') return null;
-  return new Float32Array(Uint8Array.from(immediates as number[]).buffer)[0] as number;
+  return new Float32Array(Int32Array.of(immediates[0] as number).buffer)[0] as number;
 }
 
 /** 1 where a mask is set, else 0. */

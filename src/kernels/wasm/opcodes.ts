@@ -109,7 +109,7 @@ export const MEMORY = {
 // biome-ignore format: a table
 export const MEMORY_LANE = {
   'iv:v': { 'v128.load32_lane': 0xfd056, 'v128.load64_lane': 0xfd057 },
-  'iv:': { 'v128.store32_lane': 0xfd05a, 'v128.store64_lane': 0xfd05b },
+  'iv:': { 'v128.store8_lane': 0xfd058, 'v128.store32_lane': 0xfd05a, 'v128.store64_lane': 0xfd05b },
 } as const;
 
 /** Base-2 logarithm of the natural alignment in bytes, which is what the memory argument states. */

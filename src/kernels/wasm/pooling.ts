@@ -1,25 +1,38 @@
 /**
- * Max pooling of planes whose rows may lie apart, and its way back. Windows lie within the plane: no padding, no
- * dilation, none that hangs over. All sizes and strides are in floats.
+ * Max pooling of planes whose rows may lie apart, and its ways back. Windows lie within the plane: no padding, no
+ * dilation, none that hangs over. Sizes and strides are in elements.
  *
- *   y[c][p] = max over the window of x[c],  index[c][p] = where, counted in the dense plane; the first NaN wins, else
- *   the first of the largest. Back: x[c][index] = g for windows that do not overlap, 0 elsewhere in them.
+ *   pool     y[c][p] = max over the window of x[c],  taps[c][p] = its number in the window: that of the first NaN, else
+ *            of the first of the largest
+ *   unpool   x[c][the tap of p] = g[c][p] for windows that do not overlap, 0 elsewhere in them
+ *   pick     y[c][p] = x[c][the tap of p]
  *
- * Four neighbouring windows of a row are handled at once. Exported: `run(x, y, index)` and `run(g, index, x)`, addresses
- * in bytes.
+ * Four neighbouring windows of a row are handled at once. The numbers of taps are bytes, or floats where there are too many
+ * of them. Exported: `run(x, y, taps)`, `run(g, taps, x)` and `run(x, y, taps)`, addresses in bytes.
  */
-import { type Expr, FunctionBuilder, f32x4, type Local, load, loadLane, op, shuffle } from './assembler.ts';
+import {
+  type Expr,
+  FunctionBuilder,
+  f32x4,
+  i32x4,
+  type Local,
+  load,
+  loadLane,
+  op,
+  shuffle,
+  shuffleBytes,
+} from './assembler.ts';
 import { positivePart } from './tile.ts';
 
 type V = Expr<'v128'>;
 type Three = readonly [number, number, number];
 
+export type TapBytes = 0 | 1 | 4;
+
 export interface PoolKernel {
   /** Images and the planes (channels) of each. */
   readonly images: number;
   readonly planes: number;
-  /** Sizes of the dense plane D, H, W, by which indices count. */
-  readonly size: Three;
   /** Windows along each axis, elements of a window, elements from window to window. */
   readonly counts: Three;
   readonly kernel: Three;
@@ -28,61 +41,104 @@ export interface PoolKernel {
   readonly imageStride: number;
   readonly planeStride: number;
   readonly rowStrides: readonly [number, number];
-  /** Floats from image to image of the pooled arrays, whose planes are dense. */
+  /** Elements from image to image of the pooled arrays, whose planes are dense. */
   readonly pooledImage: number;
-  /** Whether positions are wanted. */
-  readonly indexed: boolean;
+  /** Bytes of a tap's number: 1 for integers, 4 for floats, 0 if they are not wanted. */
+  readonly tapBytes: TapBytes;
   /** Whether only the positive part of a maximum is kept. */
   readonly relu?: boolean;
 }
 
-/** The taps of a window: distances in x, and in the dense plane. */
-function tapsOf(k: PoolKernel): { x: number; index: number; column: number }[] {
+/** The taps of a window: distances in x, in floats, and columns. */
+function tapsOf(k: PoolKernel): { x: number; column: number }[] {
   const [kd, kh, kw] = k.kernel;
-  const [, h, w] = k.size;
-  const taps: { x: number; index: number; column: number }[] = [];
+  const taps: { x: number; column: number }[] = [];
   for (let a = 0; a < kd; a++) {
     for (let b = 0; b < kh; b++) {
-      for (let c = 0; c < kw; c++) {
-        taps.push({ x: a * k.rowStrides[0] + b * k.rowStrides[1] + c, index: (a * h + b) * w + c, column: c });
-      }
+      for (let c = 0; c < kw; c++) taps.push({ x: a * k.rowStrides[0] + b * k.rowStrides[1] + c, column: c });
     }
   }
   return taps;
 }
 
-/** Walks images, planes and rows of windows; `body` handles the row that starts at the pointers. */
+/** Pointers into the pooled arrays: floats, and the numbers of taps. */
+interface Pooled {
+  readonly values: Local<'i32'>;
+  readonly taps: Local<'i32'>;
+}
+
+/** Moves them on by so many windows. */
+function advance(f: FunctionBuilder, k: PoolKernel, { values, taps }: Pooled, windows: number): void {
+  f.advance(values, 4 * windows);
+  if (k.tapBytes > 0) f.advance(taps, k.tapBytes * windows);
+}
+
+function copied(f: FunctionBuilder, { values, taps }: Pooled): Pooled {
+  return { values: f.let(values, 'values'), taps: f.let(taps, 'taps') };
+}
+
+/** Walks images, planes and rows of windows, four windows at a time; `each` gets the number of those that count. */
 function walk(
   f: FunctionBuilder,
   k: PoolKernel,
   x: Local<'i32'>,
-  pooled: readonly Local<'i32'>[],
-  body: (x: Local<'i32'>, pooled: readonly Local<'i32'>[], index: Local<'v128'>) => void,
+  pooled: Pooled,
+  each: (x: Local<'i32'>, pooled: Pooled, count: number) => void,
 ): void {
   const [pd, ph, pw] = k.counts;
   const [sd, sh, sw] = k.stride;
-  const [, h, w] = k.size;
   f.repeat(k.images, () => {
-    const [image, rows] = [f.let(x, 'image'), pooled.map((p) => f.let(p, 'pooled'))];
+    const [image, rows] = [f.let(x, 'image'), copied(f, pooled)];
     f.repeat(k.planes, () => {
       const plane = f.let(image, 'plane');
-      const start = f.let(f32x4(0, sw, 2 * sw, 3 * sw), 'start');
       f.repeat(pd, () => {
-        const [row, index] = [f.let(plane, 'row'), f.let(start, 'index')];
+        const row = f.let(plane, 'row');
         f.repeat(ph, () => {
-          body(row, rows, index);
+          const [at, out] = [f.let(row, 'x'), copied(f, rows)];
+          f.repeat(pw >> 2, () => {
+            each(at, out, 4);
+            f.advance(at, 16 * sw);
+            advance(f, k, out, 4);
+          });
+          if (pw % 4 > 0) each(at, out, pw % 4);
           f.advance(row, 4 * sh * k.rowStrides[1]);
-          f.set(index, op('f32x4.add', index, f32x4(sh * w)));
-          for (const p of rows) f.advance(p, 4 * pw);
+          advance(f, k, rows, pw);
         });
         f.advance(plane, 4 * sd * k.rowStrides[0]);
-        f.set(start, op('f32x4.add', start, f32x4(sd * h * w)));
       });
       f.advance(image, 4 * k.planeStride);
     });
     f.advance(x, 4 * k.imageStride);
-    for (const p of pooled) f.advance(p, 4 * k.pooledImage);
+    advance(f, k, pooled, k.pooledImage);
   });
+}
+
+/** A tap's number in four lanes. */
+function numbered(k: PoolKernel, tap: number): V {
+  return k.tapBytes === 1 ? i32x4(tap) : f32x4(tap);
+}
+
+/** Stores the first `count` numbers of taps. */
+function storeTaps(f: FunctionBuilder, k: PoolKernel, at: Local<'i32'>, where: Local<'v128'>, count: number): void {
+  if (k.tapBytes !== 1) storeLanes(f, at, where, count);
+  else storeBytes(f, at, where, count);
+}
+
+/** Stores the lowest bytes of the first `count` lanes. */
+export function storeBytes(f: FunctionBuilder, at: Local<'i32'>, value: Local<'v128'>, count = 4, offset = 0): void {
+  f.set(value, shuffleBytes(value, value, [0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+  if (count === 4) f.storeLane('v128.store32_lane', 0, at, value, offset);
+  else for (let l = 0; l < count; l++) f.storeLane('v128.store8_lane', l, at, value, offset + l);
+}
+
+/** Four numbers of taps. */
+function loadTaps(k: PoolKernel, at: Local<'i32'>): V {
+  if (k.tapBytes !== 1) return load('v128.load', at);
+  return op('i32x4.extend_low_i16x8_u', op('i16x8.extend_low_i8x16_u', load('v128.load32_zero', at)));
+}
+
+function isTap(k: PoolKernel, taps: Local<'v128'>, tap: number): V {
+  return op(k.tapBytes === 1 ? 'i32x4.eq' : 'f32x4.eq', taps, numbered(k, tap));
 }
 
 /** x at `floats`, and at each of the next three windows. */
@@ -102,97 +158,86 @@ function storeLanes(f: FunctionBuilder, at: Local<'i32'>, value: Local<'v128'>, 
   else for (let l = 0; l < count; l++) f.storeLane('v128.store32_lane', l, at, value, 4 * (floats + l));
 }
 
-/** A row of windows, four at a time; `each` gets the number of windows that count. */
-function acrossRow(
-  f: FunctionBuilder,
-  k: PoolKernel,
-  row: Local<'i32'>,
-  pooled: readonly Local<'i32'>[],
-  rowIndex: Local<'v128'>,
-  each: (x: Local<'i32'>, pooled: readonly Local<'i32'>[], index: Local<'v128'>, count: number) => void,
-): void {
-  const windows = k.counts[2];
-  const sw = k.stride[2];
-  const [x, out, index] = [f.let(row, 'x'), pooled.map((p) => f.let(p, 'p')), f.let(rowIndex, 'i')];
-  f.repeat(windows >> 2, () => {
-    each(x, out, index, 4);
-    f.advance(x, 16 * sw);
-    for (const p of out) f.advance(p, 16);
-    f.set(index, op('f32x4.add', index, f32x4(4 * sw)));
-  });
-  if (windows % 4 > 0) each(x, out, index, windows % 4);
-}
-
 /** Pooling. */
 export function poolFunctions(k: PoolKernel): FunctionBuilder[] {
   const f = new FunctionBuilder('run');
-  const [x, y, indices] = [f.param('i32', 'x'), f.param('i32', 'y'), f.param('i32', 'index')];
-  const taps = tapsOf(k);
+  const [x, values, taps] = [f.param('i32', 'x'), f.param('i32', 'y'), f.param('i32', 'taps')];
   const best = f.local('v128', 'best');
   const where = f.local('v128', 'where');
   const next = f.local('v128', 'next');
   const isBetter = f.local('v128', 'better');
-  walk(f, k, x, [y, indices], (row, pooled, rowIndex) =>
-    acrossRow(f, k, row, pooled, rowIndex, (at, [yAt, indexAt], index, count) => {
-      taps.forEach((tap, t) => {
-        const value = gatherWindows(at, tap.x, k.stride[2]);
-        if (t === 0) {
-          f.set(best, value);
-          f.set(where, index);
-          return;
-        }
-        if (!k.indexed) {
-          f.set(best, op('f32x4.max', best, value));
-          return;
-        }
-        f.set(next, value);
-        // Larger, or NaN where there was none yet: neither is ≤, and what was best is a number.
-        const notBelow = op('v128.not', op('f32x4.le', next, best));
-        f.set(isBetter, op('v128.and', notBelow, op('f32x4.eq', best, best)));
-        f.set(best, op('v128.bitselect', next, best, isBetter));
-        f.set(where, op('v128.bitselect', op('f32x4.add', index, f32x4(tap.index)), where, isBetter));
-      });
-      if (k.relu) f.set(best, positivePart(best));
-      storeLanes(f, yAt as Local<'i32'>, best, count);
-      if (k.indexed) storeLanes(f, indexAt as Local<'i32'>, where, count);
-    }),
-  );
+  walk(f, k, x, { values, taps }, (at, pooled, count) => {
+    tapsOf(k).forEach((tap, t) => {
+      const value = gatherWindows(at, tap.x, k.stride[2]);
+      if (t === 0) {
+        f.set(best, value);
+        if (k.tapBytes > 0) f.set(where, numbered(k, 0));
+        return;
+      }
+      if (k.tapBytes === 0) {
+        f.set(best, op('f32x4.max', best, value));
+        return;
+      }
+      f.set(next, value);
+      // Larger, or NaN where there was none yet: neither is ≤, and what was best is a number.
+      const notBelow = op('v128.not', op('f32x4.le', next, best));
+      f.set(isBetter, op('v128.and', notBelow, op('f32x4.eq', best, best)));
+      f.set(best, op('v128.bitselect', next, best, isBetter));
+      f.set(where, op('v128.bitselect', numbered(k, t), where, isBetter));
+    });
+    if (k.relu) f.set(best, positivePart(best));
+    storeLanes(f, pooled.values, best, count);
+    if (k.tapBytes > 0) storeTaps(f, k, pooled.taps, where, count);
+  });
   return [f];
 }
 
 /** The way back: every element of every window is written. */
 export function unpoolFunctions(k: PoolKernel): FunctionBuilder[] {
   const f = new FunctionBuilder('run');
-  const [g, indices, x] = [f.param('i32', 'g'), f.param('i32', 'index'), f.param('i32', 'x')];
-  const taps = tapsOf(k);
+  const [values, taps, x] = [f.param('i32', 'g'), f.param('i32', 'taps'), f.param('i32', 'x')];
   const [gradient, where] = [f.local('v128', 'gradient'), f.local('v128', 'where')];
   const [even, odd, mixed] = [f.local('v128', 'even'), f.local('v128', 'odd'), f.local('v128', 'mixed')];
-  const part = (index: Local<'v128'>, tap: number): V =>
-    op('v128.and', gradient, op('f32x4.eq', where, op('f32x4.add', index, f32x4(tap))));
+  const part = (tap: number): V => op('v128.and', gradient, isTap(k, where, tap));
   const isPaired = k.stride[2] === 2 && k.kernel[2] === 2;
-  walk(f, k, x, [g, indices], (row, pooled, rowIndex) =>
-    acrossRow(f, k, row, pooled, rowIndex, (at, [gAt, indexAt], index, count) => {
-      f.set(gradient, load('v128.load', gAt as Local<'i32'>));
-      f.set(where, load('v128.load', indexAt as Local<'i32'>));
-      for (const tap of taps) {
-        if (!isPaired) {
-          f.set(even, part(index, tap.index));
-          for (let l = 0; l < count; l++) f.storeLane('v128.store32_lane', l, at, even, 4 * (tap.x + l * k.stride[2]));
-        } else if (tap.column === 0) {
-          f.set(even, part(index, tap.index));
-          f.set(odd, part(index, tap.index + 1));
-          f.set(mixed, shuffle(even, odd, [0, 4, 1, 5]));
-          storeLanes(f, at, mixed, Math.min(4, 2 * count), tap.x);
-          f.set(mixed, shuffle(even, odd, [2, 6, 3, 7]));
-          storeLanes(f, at, mixed, 2 * count - 4, tap.x + 4);
-        }
+  walk(f, k, x, { values, taps }, (at, pooled, count) => {
+    // Added to nothing, -0 is 0.
+    f.set(gradient, op('f32x4.add', load('v128.load', pooled.values), f32x4(0)));
+    f.set(where, loadTaps(k, pooled.taps));
+    for (const [t, tap] of tapsOf(k).entries()) {
+      if (!isPaired) {
+        f.set(even, part(t));
+        for (let l = 0; l < count; l++) f.storeLane('v128.store32_lane', l, at, even, 4 * (tap.x + l * k.stride[2]));
+      } else if (tap.column === 0) {
+        f.set(even, part(t));
+        f.set(odd, part(t + 1));
+        f.set(mixed, shuffle(even, odd, [0, 4, 1, 5]));
+        storeLanes(f, at, mixed, Math.min(4, 2 * count), tap.x);
+        f.set(mixed, shuffle(even, odd, [2, 6, 3, 7]));
+        storeLanes(f, at, mixed, 2 * count - 4, tap.x + 4);
       }
-    }),
-  );
+    }
+  });
+  return [f];
+}
+
+/** The elements at the taps. */
+export function pickFunctions(k: PoolKernel): FunctionBuilder[] {
+  const f = new FunctionBuilder('run');
+  const [x, values, taps] = [f.param('i32', 'x'), f.param('i32', 'y'), f.param('i32', 'taps')];
+  const [picked, where] = [f.local('v128', 'picked'), f.local('v128', 'where')];
+  walk(f, k, x, { values, taps }, (at, pooled, count) => {
+    f.set(where, loadTaps(k, pooled.taps));
+    for (const [t, tap] of tapsOf(k).entries()) {
+      const value = gatherWindows(at, tap.x, k.stride[2]);
+      f.set(picked, t === 0 ? value : op('v128.bitselect', value, picked, isTap(k, where, t)));
+    }
+    storeLanes(f, pooled.values, picked, count);
+  });
   return [f];
 }
 
 /** Everything that the code depends on, as the cache's key. */
-export function poolKey(kind: 'pool' | 'unpool', k: PoolKernel): string {
+export function poolKey(kind: 'pool' | 'unpool' | 'pick', k: PoolKernel): string {
   return `${kind} ${Object.values(k).flat().join(',')}`;
 }

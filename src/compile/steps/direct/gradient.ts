@@ -10,7 +10,6 @@ import { layoutModule } from '../../../kernels/wasm/layout.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import type { GraphNode, View } from '../../graph.ts';
 import type { ConvAttrs } from '../../patterns.ts';
-import type { Spread } from '../pool.ts';
 import { runApart } from '../single.ts';
 import type { Step, StepContext } from '../step.ts';
 import { ImageCopies, tableAddress } from './images.ts';
@@ -28,7 +27,7 @@ export class DirectGradient {
   }
 
   /** The weight gradient. */
-  step(name: string, node: GraphNode, spread: Spread | null): Step {
+  step(name: string, node: GraphNode, spread: GraphNode | null): Step {
     const { geometry, shape } = node.attrs as ConvAttrs;
     const [x, gradient] = node.reads as [View, View];
     const sizes = sizesOf(x.shape, shape, gradient.shape, geometry);
@@ -50,7 +49,7 @@ export class DirectGradient {
       tasks: split.isWhole ? [summing] : [summing, adding],
       finish: () => {
         // Zeros of g between rows times an infinite x are NaN, where the definition has no term.
-        if (finite!(to, size) === 0) runApart(spread === null ? [node] : [spread.node, node], this.#context);
+        if (finite!(to, size) === 0) runApart(spread === null ? [node] : [spread, node], this.#context);
       },
     };
   }
@@ -60,7 +59,7 @@ export class DirectGradient {
     sizes: ConvSizes,
     plan: WeightPlan,
     split: WeightSplit,
-    spread: Spread | null,
+    spread: GraphNode | null,
     sums: number,
     to: number,
   ): Task {

@@ -6,8 +6,8 @@ import { pieceSizes } from '../../../kernels/wasm/convParts.ts';
 import { layoutModule } from '../../../kernels/wasm/layout.ts';
 import type { Piece } from '../../../kernels/wasm/plan.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
-import type { View } from '../../graph.ts';
-import { emitUnpool, type Spread } from '../pool.ts';
+import type { GraphNode, View } from '../../graph.ts';
+import { emitUnpool } from '../pool.ts';
 import type { StepContext } from '../step.ts';
 
 type Address = Expr<'i32'>;
@@ -64,7 +64,7 @@ export class ImageCopies {
   }
 
   /** Packs a gradient that comes out of a max pooling, spreading it. */
-  #spreading(spread: Spread, channels: number, { image, channel, rows, pieces }: Target): Fill {
+  #spreading(spread: GraphNode, channels: number, { image, channel, rows, pieces }: Target): Fill {
     const layout = { planes: channels, imageStride: image, planeStride: channel, rowStrides: rows };
     return (f, first, from, count, to) => {
       const at = plus(to, 4 * pieces[0]!.to);
@@ -73,7 +73,7 @@ export class ImageCopies {
   }
 
   /** Packs a view, or the gradient that comes out of a max pooling. */
-  filling(view: View, spread: Spread | null, channels: number, target: Target): Fill {
+  filling(view: View, spread: GraphNode | null, channels: number, target: Target): Fill {
     return spread === null ? this.packing(view, channels, target) : this.#spreading(spread, channels, target);
   }
 }

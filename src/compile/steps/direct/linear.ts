@@ -17,7 +17,7 @@ import { tapFunctions, tapKey, tapTable } from '../../../kernels/wasm/taps.ts';
 import { type GraphNode, nameOf, type View } from '../../graph.ts';
 import type { Group } from '../../group.ts';
 import type { ConvAttrs } from '../../patterns.ts';
-import { emitPool, pooledOf, type Spread, spatialThree } from '../pool.ts';
+import { emitPool, pooledOf, spatialThree } from '../pool.ts';
 import { runApart } from '../single.ts';
 import type { Step, StepContext } from '../step.ts';
 import { ImageCopies, imageBlocks, tableAddress } from './images.ts';
@@ -35,7 +35,7 @@ export class DirectLinear {
   }
 
   /** The forward convolution or the input gradient over a group's first node. */
-  step(name: string, group: Group, spread: Spread | null): Step {
+  step(name: string, group: Group, spread: GraphNode | null): Step {
     const { nodes } = group;
     const [node] = nodes as [GraphNode];
     const isForward = nameOf(node) === 'conv';
@@ -45,7 +45,7 @@ export class DirectLinear {
       ? sizesOf(source.shape, weight.shape, shape, geometry)
       : sizesOf(shape, weight.shape, source.shape, geometry);
     const plan = isForward ? planForward(sizes, features().relaxed) : planInputGrad(sizes, features().relaxed);
-    const all = spread === null ? nodes : [spread.node, ...nodes];
+    const all = spread === null ? nodes : [spread, ...nodes];
     const apart = (): void => runApart(all, this.#context);
     if (spread !== null && !coversAll(plan.pieces, source)) return { name, tasks: [], finish: apart };
     const weightAt = this.#context.address(weight);
@@ -63,7 +63,7 @@ export class DirectLinear {
     };
   }
 
-  #linearTask({ nodes }: Group, sizes: ConvSizes, plan: ConvPlan, spread: Spread | null): Task {
+  #linearTask({ nodes }: Group, sizes: ConvSizes, plan: ConvPlan, spread: GraphNode | null): Task {
     const [node] = nodes as [GraphNode];
     const [source, weight] = node.reads as [View, View];
     const { groups } = sizes;
@@ -127,7 +127,7 @@ export class DirectLinear {
 
   /** The pooling of one group's outputs after the other, where a group of nodes ends in one. */
   #pooling(nodes: readonly GraphNode[], plan: ConvPlan): Pooling | null {
-    const pool = nodes.find((other) => nameOf(other) === 'maxPoolIndices');
+    const pool = nodes.find((other) => nameOf(other) === 'maxPoolTaps');
     if (pool === undefined) return null;
     const pooled = pooledOf(nodes, pool, this.#context);
     return {

@@ -7,8 +7,8 @@ import { type Expr, type FunctionBuilder, i32, type Local, op, select } from '..
 import { placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
 import { type Chunk, type TiledSizes, tileRows } from '../../../kernels/wasm/winograd/geometry.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
-import type { View } from '../../graph.ts';
-import { densePlanes, emitUnpool, type Spread } from '../pool.ts';
+import type { GraphNode, View } from '../../graph.ts';
+import { densePlanes, emitUnpool } from '../pool.ts';
 import type { StepContext } from '../step.ts';
 
 type Address = Expr<'i32'>;
@@ -77,12 +77,12 @@ export function denseSource(view: View, context: StepContext): Source {
 }
 
 /** A gradient that comes out of a max pooling, spread chunk by chunk, or, where chunks share images, before all of them. */
-export function spreadSource(spread: Spread, chunks: Chunks, isShared: boolean, context: StepContext): Source {
-  const { shape } = spread.pool.reads[0]!;
+export function spreadSource(spread: GraphNode, chunks: Chunks, isShared: boolean, context: StepContext): Source {
+  const { shape } = spread.target;
   const image = sizeOf(shape.slice(1));
   const images = shape[0]!;
   const unpool = (f: FunctionBuilder, first: Address, count: number, to: Address): void =>
-    emitUnpool(f, spread, densePlanes(spread.pool, count), [first, i32(0)], to, context);
+    emitUnpool(f, spread, densePlanes(spread.target.shape, count), [first, i32(0)], to, context);
   if (isShared || !chunks.isWhole) {
     const to = context.scratch(images * image).address;
     const task: Task = {

@@ -9,7 +9,6 @@ import type { GradientPlan } from '../../../kernels/wasm/winograd/plan.ts';
 import { filterGradientFunction, filterGradientKey } from '../../../kernels/wasm/winograd/weights.ts';
 import type { GraphNode, View } from '../../graph.ts';
 import type { ConvAttrs } from '../../patterns.ts';
-import type { Spread } from '../pool.ts';
 import { runApart } from '../single.ts';
 import type { Step, StepContext } from '../step.ts';
 import { Chunks, denseSource, filterUnits, type Source, spreadSource } from './chunks.ts';
@@ -26,7 +25,7 @@ export class TiledGradient {
   }
 
   /** The weight gradient. */
-  step(name: string, node: GraphNode, spread: Spread | null, plan: GradientPlan, images: number): Step {
+  step(name: string, node: GraphNode, spread: GraphNode | null, plan: GradientPlan, images: number): Step {
     const { groups } = (node.attrs as ConvAttrs).geometry;
     const { kernel, back } = plan;
     const chunks = new Chunks(kernel.sizes, kernel.chunk, images);
@@ -51,7 +50,7 @@ export class TiledGradient {
       name: name,
       tasks: [...g.tasks, this.#sumTask(plan, groups, chunks, from, g, sums), adding],
       finish: () => {
-        if (finite!(to, size) === 0) runApart(spread === null ? [node] : [spread.node, node], this.#context);
+        if (finite!(to, size) === 0) runApart(spread === null ? [node] : [spread, node], this.#context);
       },
     };
   }

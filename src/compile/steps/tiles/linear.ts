@@ -11,7 +11,7 @@ import { filterFloats, filterFunction, filterKey, outerPitch } from '../../../ke
 import { sizeOf } from '../../../tensor/shape.ts';
 import { type GraphNode, nameOf, type View } from '../../graph.ts';
 import type { ConvAttrs } from '../../patterns.ts';
-import { densePlanes, emitPool, type PlaneLayout, pooledOf, poolKernelOf, type Spread } from '../pool.ts';
+import { densePlanes, emitPool, type PlaneLayout, pooledOf, poolKernelOf } from '../pool.ts';
 import { runApart } from '../single.ts';
 import type { Step, StepContext } from '../step.ts';
 import { Chunks, denseSource, filterUnits, forImages, type Source, type Start, spreadSource } from './chunks.ts';
@@ -23,7 +23,7 @@ type I = Local<'i32'>;
 interface Sink {
   readonly yImage: number;
   readonly pool?: TilePool;
-  /** The results, or pooled values and positions, of the chunk's first image, from an output on. */
+  /** The results, or pooled values and taps, of the chunk's first image, from an output on. */
   at(start: Start, thread: Address, output: number): [Address, Address];
   after?(f: FunctionBuilder, start: Start, y: I, output: number, outputs: number): void;
 }
@@ -53,7 +53,7 @@ export class TiledLinear {
   }
 
   /** The forward convolution or the input gradient over a group's first node. */
-  step(name: string, nodes: readonly GraphNode[], spread: Spread | null, plan: LinearPlan, images: number): Step {
+  step(name: string, nodes: readonly GraphNode[], spread: GraphNode | null, plan: LinearPlan, images: number): Step {
     const [node] = nodes as [GraphNode];
     const { groups } = (node.attrs as ConvAttrs).geometry;
     const [source, weight] = node.reads as [View, View];
@@ -66,7 +66,7 @@ export class TiledLinear {
     const flags = this.#context.scratch(4 * chunks.count * plan.blocks).address;
     const { finite } = this.#context.kernel(...layoutModule('finite'));
     const main = this.#linearTasks(nodes, plan, chunks, from, filters.address, flags);
-    const all = spread === null ? nodes : [spread.node, ...nodes];
+    const all = spread === null ? nodes : [spread, ...nodes];
     return {
       name: name,
       tasks: [filters.task, ...from.tasks, ...main],
@@ -89,7 +89,7 @@ export class TiledLinear {
     const add = nodes.find((other) => nameOf(other) === 'add');
     const { sizes } = plan.kernel;
     // Behind a pooling it is the pooled values that are clipped.
-    const isPooled = nodes.some((other) => nameOf(other) === 'maxPoolIndices');
+    const isPooled = nodes.some((other) => nameOf(other) === 'maxPoolTaps');
     const relu = isPooled ? undefined : nodes.find((other) => nameOf(other) === 'relu');
     const { sink, later } = this.#sink(nodes, (relu ?? add ?? node).target, plan, chunks);
     const scratch = this.#context.perThread(linearScratch(plan.kernel));
@@ -141,7 +141,7 @@ export class TiledLinear {
   /** Where results go, and what is done to them there. */
   #sink(nodes: readonly GraphNode[], result: View, plan: LinearPlan, chunks: Chunks): { sink: Sink; later: Task[] } {
     const { sizes, outputs } = plan.kernel;
-    const pool = nodes.find((other) => nameOf(other) === 'maxPoolIndices');
+    const pool = nodes.find((other) => nameOf(other) === 'maxPoolTaps');
     const plane = product(sizes.y);
     const isDense = pool === undefined || this.#context.isNeeded(result.value);
     const denseAt = (base: number): Sink => ({
@@ -153,7 +153,7 @@ export class TiledLinear {
     if (!isDense && isTilePool(pool, sizes)) {
       const sink: Sink = {
         yImage: sizes.yImage,
-        pool: { indexed: pooled.indexed, relu: pooled.relu, image: sizeOf(pool.target.shape.slice(1)) },
+        pool: { hasTaps: pooled.tapBytes > 0, relu: pooled.relu, image: sizeOf(pool.target.shape.slice(1)) },
         at: ({ image }, _, output) => pooled.at(image, i32(output)),
       };
       return { sink, later: [] };
@@ -165,7 +165,8 @@ export class TiledLinear {
       const base = isDense ? this.#context.address(result) : this.#context.scratch(result.value.size).address;
       const later: Task = {
         units: pool.reads[0]!.shape[0]!,
-        emit: (f, unit) => pooling(f, placeAt(base, [unit, 4 * sizes.yImage]), unit, 0, densePlanes(pool, 1)),
+        emit: (f, unit) =>
+          pooling(f, placeAt(base, [unit, 4 * sizes.yImage]), unit, 0, densePlanes(pool.reads[0]!.shape, 1)),
       };
       return { sink: denseAt(base), later: [later] };
     }
@@ -177,7 +178,7 @@ export class TiledLinear {
       yImage,
       after: (f, start, y, output, count) =>
         forImages(f, chunks, start, (images) => {
-          const layout = { ...densePlanes(pool, images), planes: count, imageStride: yImage };
+          const layout = { ...densePlanes(pool.reads[0]!.shape, images), planes: count, imageStride: yImage };
           pooling(f, y, start.image, output, layout);
         }),
     };
@@ -187,6 +188,6 @@ export class TiledLinear {
 
 /** Whether a pooling's windows are tiles. */
 function isTilePool(pool: GraphNode, sizes: TiledSizes): boolean {
-  const { kernel, stride } = poolKernelOf(pool, densePlanes(pool, 1), false);
+  const { kernel, stride } = poolKernelOf(pool, pool.target, densePlanes(pool.reads[0]!.shape, 1), 0);
   return kernel.join() === '1,2,2' && stride.join() === '1,2,2' && canPoolTiles(sizes.y);
 }

@@ -107,8 +107,8 @@ export function linearScratch(k: LinearKernel): number {
 }
 
 /**
- * Exported: `chunk(x, u, y, index, bias, scratch, flag, images, plane, row)`, x and y (the pooled values, and their positions in
- * `index`, if there is pooling) at the chunk's first image. The vector at
+ * Exported: `chunk(x, u, y, pooledTaps, bias, scratch, flag, images, plane, row)`, x and y (the pooled values, and the numbers of
+ * their taps in `pooledTaps`, if there is pooling) at the chunk's first image. The vector at
  * `flag` gets a NaN if a result is not finite.
  */
 export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
@@ -116,7 +116,7 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
   const parts = partsOf(k);
   const { transform, taps } = parts;
   const run = new FunctionBuilder('chunk');
-  const [x, u, y, index] = ['x', 'u', 'y', 'index'].map((n) => run.param('i32', n)) as [I, I, I, I];
+  const [x, u, y, pooledTaps] = ['x', 'u', 'y', 'pooledTaps'].map((n) => run.param('i32', n)) as [I, I, I, I];
   const bias = run.param('i32', 'bias');
   const [scratch, flag, images] = ['scratch', 'flag', 'images'].map((n) => run.param('i32', n)) as [I, I, I];
   const [plane, row] = ['plane', 'row'].map((n) => run.param('i32', n)) as [I, I];
@@ -157,10 +157,10 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
         run.advance(ui, 4 * uPosition);
         run.advance(mi, 4 * parts.sumPosition);
       });
-      run.call(back, m, y, ...(k.pool ? [index] : []), bias, flag, images, plane, row);
+      run.call(back, m, y, ...(k.pool ? [pooledTaps] : []), bias, flag, images, plane, row);
       run.advance(u, 4 * q * taps.wOutput);
       run.advance(y, 4 * q * ySize);
-      if (k.pool) run.advance(index, 4 * q * ySize);
+      if (k.pool) run.advance(pooledTaps, q * ySize);
       run.advance(bias, 4 * q);
     });
   }
@@ -168,5 +168,5 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
 }
 
 export function linearKey({ sizes, chunk, outputs, bias, relu, fma, pool }: LinearKernel): string {
-  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${relu ? 'r' : ''}${fma ? 'f' : ''}${pool ? `p${pool.image}${pool.indexed ? 'i' : ''}${pool.relu ? 'r' : ''}` : ''}`;
+  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${relu ? 'r' : ''}${fma ? 'f' : ''}${pool ? `p${pool.image}${pool.hasTaps ? 'i' : ''}${pool.relu ? 'r' : ''}` : ''}`;
 }

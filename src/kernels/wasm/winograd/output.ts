@@ -7,7 +7,8 @@
  * Four neighbouring tiles of a row at once. The quarter is here, and not in the filter's transform, so that no filter
  * becomes a denormal number on the way.
  */
-import { type Expr, FunctionBuilder, f32x4, i32, type Local, op, shuffle } from '../assembler.ts';
+import { type Expr, FunctionBuilder, f32x4, i32, i32x4, type Local, op, shuffle } from '../assembler.ts';
+import { storeBytes } from '../pooling.ts';
 import { multiplyAdd, positivePart, splatAt, vectorAt } from '../tile.ts';
 import type { Planes } from './geometry.ts';
 
@@ -36,11 +37,11 @@ export interface Output {
 
 /** Max pooling by windows of 2 × 2, side by side: the results of a tile are one window, if they all exist. */
 export interface TilePool {
-  /** Whether positions are wanted, too: where in the plane the (first) largest is. */
-  readonly indexed: boolean;
+  /** Whether the numbers of the (first) largest in their windows are wanted, too, as bytes. */
+  readonly hasTaps: boolean;
   /** Whether only the positive part of the largest is stored. */
   readonly relu?: boolean;
-  /** Floats from image to image of the pooled arrays. */
+  /** Elements from image to image of the pooled arrays. */
   readonly image: number;
 }
 
@@ -116,60 +117,41 @@ function emitGroup(f: FunctionBuilder, o: Output, at: Place, bias: V, check: Loc
   at.bottom(() => storeRow(f, o, at.y, width + at.floats, row(1), at.width, check));
 }
 
-/** The largest of each of four tiles, and its position, counted from `index`, that of the tiles' first elements. */
+/** The largest of each of four tiles, and its number in the tile. */
 function emitWindows(
   f: FunctionBuilder,
   o: Output,
-  at: { readonly m: I; readonly y: I; readonly index: I; readonly tile: number; readonly first: V },
+  at: { readonly m: I; readonly y: I; readonly taps: I; readonly tile: number },
   bias: V,
   check: Local<'v128'>,
 ): void {
   const results = emitResults(f, o, at.m, at.tile, bias);
-  const width = o.target.size[2];
-  const values = [results(0), results(1)].flatMap((row, r) => row.map((value, c) => ({ value, step: r * width + c })));
-  const most = f.let(values[0]?.value as V, 'most');
-  const where = f.let(at.first, 'where');
-  values.forEach(({ value, step }, i) => {
+  const [first, ...others] = [...results(0), ...results(1)] as [V, V, V, V];
+  const most = f.let(first, 'most');
+  const where = f.let(i32x4(0), 'where');
+  f.set(check, multiplyAdd(o.fma, first, f32x4(0), check));
+  others.forEach((value, i) => {
     f.set(check, multiplyAdd(o.fma, value, f32x4(0), check));
-    if (i === 0) return;
-    if (o.pool?.indexed) {
-      const larger = f.let(op('f32x4.gt', value, most), 'larger');
-      f.set(where, op('v128.bitselect', op('f32x4.add', at.first, f32x4(step)), where, larger));
-    }
+    if (o.pool?.hasTaps) f.set(where, op('v128.bitselect', i32x4(i + 1), where, op('f32x4.gt', value, most)));
     // pmax(most, value) is value only where it is larger: of equal ones, 0 and -0 among them, the first is kept.
     f.set(most, op('f32x4.pmax', most, value));
   });
   if (o.pool?.relu) f.set(most, positivePart(most));
   f.store('v128.store', at.y, most, 4 * at.tile);
-  if (o.pool?.indexed) f.store('v128.store', at.index, where, 4 * at.tile);
+  if (o.pool?.hasTaps) storeBytes(f, at.taps, where, 4, at.tile);
 }
 
-/** The columns 0, 2, 4, 6 of four tiles. */
-const evenColumns: V = f32x4(0, 2, 4, 6);
-
-/** One row of windows. `start` is the position of the row's first element. */
-function emitWindowRow(
-  f: FunctionBuilder,
-  o: Output,
-  m: I,
-  y: I,
-  index: I,
-  start: Local<'v128'>,
-  bias: V,
-  check: Local<'v128'>,
-): void {
+/** One row of windows. */
+function emitWindowRow(f: FunctionBuilder, o: Output, m: I, y: I, taps: I, bias: V, check: Local<'v128'>): void {
   const windows = Math.floor(o.target.size[2] / 2);
   const full = Math.floor(windows / 4);
-  const [p, q, r, first] = [f.let(m, 'p'), f.let(y, 'q'), f.let(index, 'r'), f.let(start, 'first')];
+  const [p, q, r] = [f.let(m, 'p'), f.let(y, 'q'), f.let(taps, 'r')];
   f.repeat(full, () => {
-    emitWindows(f, o, { m: p, y: q, index: r, tile: 0, first }, bias, check);
-    for (const pointer of [p, q, r]) f.advance(pointer, 16);
-    f.set(first, op('f32x4.add', first, f32x4(8)));
+    emitWindows(f, o, { m: p, y: q, taps: r, tile: 0 }, bias, check);
+    for (const pointer of [p, q]) f.advance(pointer, 16);
+    f.advance(r, 4);
   });
-  if (windows % 4 > 0) {
-    const tile = windows - 4;
-    emitWindows(f, o, { m, y, index, tile, first: f.let(op('f32x4.add', start, f32x4(2 * tile)), 'f') }, bias, check);
-  }
+  if (windows % 4 > 0) emitWindows(f, o, { m, y, taps, tile: windows - 4 }, bias, check);
 }
 
 /** One row of tiles. */
@@ -247,56 +229,47 @@ export function outputFunction(name: string, o: Output): FunctionBuilder {
 }
 
 /**
- * pool(m, y, index, bias, flag, images, plane0, row0): the same with the largest of each window in the place of the
- * window; `y` and `index` at the chunk's first image.
+ * pool(m, y, taps, bias, flag, images, plane0, row0): the same with the largest of each window in the place of the
+ * window; `y` and `taps` at the chunk's first image.
  */
 export function poolFunction(name: string, o: Output): FunctionBuilder {
   const f = new FunctionBuilder(name, { exported: false });
-  const [m, y, index, biasAt] = ['m', 'y', 'index', 'bias'].map((n) => f.param('i32', n)) as [I, I, I, I];
+  const [m, y, taps, biasAt] = ['m', 'y', 'taps', 'bias'].map((n) => f.param('i32', n)) as [I, I, I, I];
   const [flag, images] = [f.param('i32', 'flag'), f.param('i32', 'images')];
   const [plane0, row0] = [f.param('i32', 'plane0'), f.param('i32', 'row0')];
   const [depth, height, width] = o.target.size;
   const [ph, pw] = [Math.floor(height / 2), Math.floor(width / 2)];
   const check = f.let(vectorAt(flag, 0), 'check');
-  const begin = f.let(
-    op('i32.add', op('i32.mul', plane0, i32(4 * ph * pw)), op('i32.mul', row0, i32(4 * pw))),
-    'begin',
-  );
-  f.advance(y, begin);
-  f.advance(index, begin);
-  const position = op('i32.add', op('i32.mul', plane0, i32(height * width)), op('i32.mul', row0, i32(2 * width)));
-  const origin = f.let(op('f32x4.add', op('f32x4.splat', op('f32.convert_i32_s', position)), evenColumns), 'origin');
+  const begin = f.let(op('i32.add', op('i32.mul', plane0, i32(ph * pw)), op('i32.mul', row0, i32(pw))), 'begin');
+  f.advance(y, op('i32.mul', begin, i32(4)));
+  f.advance(taps, begin);
   f.repeat(o.outputs, () => {
     const bias = o.bias ? f.let(splatAt(biasAt, 0), 'bias') : f32x4(0);
     const [image, sums, i] = [f.let(i32(0), 'image'), f.let(m, 'sums'), f.let(i32(0), 'i')];
     f.while(i, images, 1, () => {
       const [to, from, d] = [f.let(image, 'to'), f.let(sums, 'from'), f.let(plane0, 'd')];
-      const start = f.let(origin, 'start');
       f.repeat(o.planes, () => {
         const [line, tiles, r] = [f.let(to, 'line'), f.let(from, 'tiles'), f.let(row0, 'r')];
-        const first = f.let(start, 'first');
         f.if(op('i32.lt_u', d, i32(depth)), () =>
           f.repeat(o.rows, () => {
             f.if(op('i32.lt_u', r, i32(ph)), () => {
-              const [value, where] = [f.let(op('i32.add', y, line), 'v'), f.let(op('i32.add', index, line), 'w')];
-              emitWindowRow(f, o, tiles, value, where, first, bias, check);
+              const value = f.let(op('i32.add', y, op('i32.mul', line, i32(4))), 'v');
+              emitWindowRow(f, o, tiles, value, f.let(op('i32.add', taps, line), 'w'), bias, check);
             });
             f.advance(r, 1);
-            f.advance(line, 4 * pw);
+            f.advance(line, pw);
             f.advance(tiles, 4 * o.columns);
-            f.set(first, op('f32x4.add', first, f32x4(2 * width)));
           }),
         );
         f.advance(d, 1);
-        f.advance(to, 4 * ph * pw);
+        f.advance(to, ph * pw);
         f.advance(from, 4 * o.rows * o.columns);
-        f.set(start, op('f32x4.add', start, f32x4(height * width)));
       });
-      f.advance(image, 4 * (o.pool as TilePool).image);
+      f.advance(image, (o.pool as TilePool).image);
       f.advance(sums, 4 * o.rows * o.columns * o.pitch);
     });
     f.advance(y, 4 * depth * ph * pw);
-    f.advance(index, 4 * depth * ph * pw);
+    f.advance(taps, depth * ph * pw);
     f.advance(m, 4 * o.channel);
     if (o.bias) f.advance(biasAt, 4);
   });
