@@ -33,11 +33,11 @@ const setups = fc
     return { geometry, x: [...outer, ...size], pooled: [...outer, ...axes.map(({ count }) => count)], seed };
   });
 
-/** A tensor whose axes lie in another order in memory, with ties and NaN. */
+/** A tensor whose axes lie in another order in memory, with ties and NaN, and no -0. */
 function awkward(seed: number, shape: readonly number[]): Tensor {
   const axes = shape.map((_, axis) => axis).reverse();
   const x = normals(seed, ...[...shape].reverse());
-  for (let i = 0; i < x.size; i++) x.data[i] = i % 11 === 5 ? Number.NaN : Math.round(2 * x.data[i]!);
+  for (let i = 0; i < x.size; i++) x.data[i] = i % 11 === 5 ? Number.NaN : Math.round(2 * x.data[i]!) + 0;
   return x.permute(axes);
 }
 
