@@ -344,6 +344,24 @@ describe('moveReluBehindPooling', () => {
     expect(namesAfter(moveReluBehindPooling, found)).toEqual(found.nodes.map(nameOf));
   });
 
+  test.each(['replicate', 'reflect', 'circular'] as const)(
+    'lets alone what else spreads a gradient: %s padding',
+    (mode) => {
+      const [x, b] = [normals(1, 2, 3, 4, 5), normals(2, 3)];
+      const slope = grad((bias: Tensor) => {
+        const y = x.add(bias.reshape([3, 1, 1])).pad(
+          [
+            [1, 2],
+            [2, 1],
+          ],
+          { mode },
+        );
+        return y.mul(normals(3, ...y.shape)).sum();
+      });
+      expectClose(compile(slope)(b), slope(b), 1e-5);
+    },
+  );
+
   test.each([
     ['plain', {}],
     ['overlapping', { stride: 1 }],
