@@ -344,6 +344,14 @@ describe('moveReluBehindPooling', () => {
     expect(namesAfter(moveReluBehindPooling, found)).toEqual(found.nodes.map(nameOf));
   });
 
+  test('also where it reads what another pooling has spread', () => {
+    const slope = grad((x: Tensor) => maxPool2d(x.relu(), 2).square().sum());
+    const twice = (x: Tensor): Tensor => slope(slope(x));
+    checkGraph(moveReluBehindPooling(findPoolTaps(graphOf(twice, [1, 2, 6, 6]))));
+    const x = normals(1, 1, 2, 6, 6);
+    expectSame(compile(twice)(x), twice(x));
+  });
+
   test.each(['replicate', 'reflect', 'circular'] as const)(
     'lets alone what else spreads a gradient: %s padding',
     (mode) => {
@@ -356,7 +364,10 @@ describe('moveReluBehindPooling', () => {
           ],
           { mode },
         );
-        return y.square().mul(normals(3, ...y.shape)).sum();
+        return y
+          .square()
+          .mul(normals(3, ...y.shape))
+          .sum();
       });
       expectClose(compile(slope)(b), slope(b), 1e-5);
     },

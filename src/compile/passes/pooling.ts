@@ -97,8 +97,11 @@ class PoolingRewriter {
   constructor(graph: Graph) {
     this.#next = Math.max(-1, ...valuesOf(graph).map((value) => value.id)) + 1;
     const movable = new Movable(graph);
-    for (const node of graph.nodes) if (movable.has(node)) this.#relus.set(node.target.value, node);
-    for (const node of graph.nodes) this.#visit({ ...node, reads: node.reads.map((view) => this.read(view)) });
+    for (const before of graph.nodes) {
+      const node = { ...before, reads: before.reads.map((view) => this.read(view)) };
+      if (movable.has(before)) this.#relus.set(node.target.value, node);
+      this.#visit(node);
+    }
   }
 
   /** A view after the rewriting. */
