@@ -9,6 +9,7 @@
 import type { Graph, GraphNode, Value } from './graph.ts';
 import type { Group } from './group.ts';
 import { canLoop, fits } from './loop-rules.ts';
+import { joinEpilogues } from './passes/epilogue.ts';
 import { mergeLoops } from './passes/merge-loops.ts';
 import { recompute } from './passes/recompute.ts';
 import { schedule } from './passes/schedule.ts';
@@ -128,6 +129,7 @@ export function fuse(graph: Graph, patterns: Patterns, canFuse: boolean): Group[
   if (!canFuse) return graph.nodes.map((node) => ({ kind: 'single', nodes: [node], after: new Set() }));
   const fuser = new Fuser(patterns);
   for (const node of graph.nodes) fuser.add(node);
-  const merged = schedule(mergeLoops(fuser.groups), graph);
+  const joined = joinEpilogues(fuser.groups, graph, patterns);
+  const merged = schedule(mergeLoops(joined), graph);
   return schedule(recompute(merged, graph), graph);
 }

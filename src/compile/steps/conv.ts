@@ -16,7 +16,7 @@ import type { Step, StepContext } from './step.ts';
 import { TiledGradient } from './tiles/gradient.ts';
 import { TiledLinear } from './tiles/linear.ts';
 
-function describeConv(nodes: readonly GraphNode[], isSpread: boolean): string {
+function describeConv({ nodes, epilogue }: Group, isSpread: boolean): string {
   const names: Record<string, string> = {
     conv: 'convolution',
     convInputGrad: `convolution's input gradient${isSpread ? ' behind a max pool' : ''}`,
@@ -25,7 +25,12 @@ function describeConv(nodes: readonly GraphNode[], isSpread: boolean): string {
     maxPoolTaps: 'max pool',
     relu: 'ReLU',
   };
-  return nodes.flatMap((node) => names[nameOf(node)] ?? []).join(' + ');
+  const own = epilogue?.nodes ?? [];
+  const parts = nodes.flatMap((node) => (own.includes(node) ? [] : (names[nameOf(node)] ?? [])));
+  // What a loop does stands between the sums and a pooling.
+  const first = nodes.indexOf(own[0]!);
+  if (first > 0) parts.splice(first, 0, own.map(nameOf).join(', '));
+  return parts.join(' + ');
 }
 
 /** What `explain` calls the tiles. */
@@ -49,12 +54,12 @@ function tiledStep(convolution: string, group: Group, spread: GraphNode | null, 
     ? sizesOf(first.shape, second.shape, shape, geometry)
     : sizesOf(shape, second.shape, first.shape, geometry);
   const plan = isForward ? planTiles(sizes, false, fma) : planTilesInputGrad(sizes, fma);
-  return plan && new TiledLinear(context).step(name, group.nodes, spread, plan, sizes.images);
+  return plan && new TiledLinear(context).step(name, group, spread, plan, sizes.images);
 }
 
 /** The step of a convolution and what was fused with it. */
 export function convStep(group: Group, spread: GraphNode | null, context: StepContext): Step {
-  const name = describeConv(group.nodes, spread !== null);
+  const name = describeConv(group, spread !== null);
   const tiled = tiledStep(name, group, spread, context);
   if (tiled !== null) return tiled;
   const node = group.nodes[0]!;

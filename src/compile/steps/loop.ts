@@ -4,16 +4,20 @@ import { type Expr, op, select } from '../../kernels/wasm/assembler.ts';
 import { placeAt, type Task } from '../../kernels/wasm/conductor.ts';
 import { loopKey } from '../../kernels/wasm/loop-kernel.ts';
 import { loopFunctions } from '../../kernels/wasm/loops.ts';
-import { nameOf } from '../graph.ts';
+import { nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
 import type { LoopPlan } from './loop-plan.ts';
 import type { Step, StepContext } from './step.ts';
 
-/** The task of a loop: its outermost axis in chunks. */
-function loopTask(plan: LoopPlan, context: StepContext): Task {
+/** The task of a loop: its outermost axis in chunks. `address` tells where arrays lie, if not where the program has them. */
+export function loopTask(
+  plan: LoopPlan,
+  context: StepContext,
+  address: (view: View) => number = (view) => context.address(view),
+): Task {
   const { kernel, count, chunk, steps } = plan;
   const addresses = [
-    ...[...plan.reads, ...plan.stores, ...plan.sums].map((view) => context.address(view)),
+    ...[...plan.reads, ...plan.stores, ...plan.sums].map(address),
     ...plan.scratch.map((floats) => context.scratch(floats).address),
   ];
   const run = context.imported(loopKey(kernel), () => loopFunctions(kernel));

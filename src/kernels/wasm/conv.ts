@@ -60,7 +60,7 @@ function runStage(
   // A stage whose rows are the dense result writes it in place.
   const rows = stage.dense ? at.result + 4 * group * groupSize : at.rows;
   const bias = at.bias + 4 * group * plan.outputs;
-  run(x, at.weights + 4 * group * wGroup, rows, bias, 0, at.table, segments, 4 * xSegment, 4 * ySegment);
+  run(x, at.weights + 4 * group * wGroup, rows, bias, at.table, segments, 4 * xSegment, 4 * ySegment);
   if (stage.dense) return;
   for (let i = 0; i < images; i++) {
     const result = at.result + 4 * (i * groups + group) * groupSize;

@@ -15,7 +15,7 @@ import {
   sourceOf,
   tapDistances,
 } from './plan.ts';
-import { type Tap, type TapKernel, writtenLength } from './taps.ts';
+import { canBeExact, type Tap, type TapKernel, writtenLength } from './taps.ts';
 import { cover, tileVectors } from './tile.ts';
 
 /** A convolution within its groups; `axes` are depth, height and width (size 1 where absent). */
@@ -90,7 +90,8 @@ function stageOf(s: StageSpec, runs: Runs): Stage {
   const written = writtenLength(runs.length, s.outputs, s.fma);
   const [, sh, sw] = s.sizes;
   const places = [sh * sw, sw, 1] as const;
-  const dense = s.images === 1 && s.step.every((k) => k === 1) && isDenseRun(runs.length, runs.level, written, s.sizes);
+  const isPlain = s.images === 1 && s.step.every((k) => k === 1);
+  const dense = isPlain && isDenseRun(runs.length, runs.level, s.outputs, s.sizes, s.fma);
   // Rows of a dense result follow each other directly; others keep the source's distances.
   const [plane, row] = dense ? [places[0], places[1]] : [s1, s2];
   const segments = runs.level === 3 ? runs.outer : runs.segments;
@@ -106,6 +107,7 @@ function stageOf(s: StageSpec, runs: Runs): Stage {
       wOutput: s.wOutput,
       yOutput: rows,
       length: runs.length,
+      ...(dense && written > runs.length ? { exact: true } : {}),
       ...(runs.level === 3 ? { rows: { count: runs.segments, x: s2, y: row } } : {}),
       fma: s.fma,
     },
@@ -124,9 +126,9 @@ function stageOf(s: StageSpec, runs: Runs): Stage {
   };
 }
 
-/** Does a run write whole rows, planes or images of the dense result and nothing else? */
-function isDenseRun(length: number, level: number, written: number, sizes: readonly number[]): boolean {
-  return level > 0 && written === length && length === product(sizes.slice(level - 1));
+/** Can a run write whole rows, planes or images of the dense result and nothing else? */
+function isDenseRun(length: number, level: number, outputs: number, sizes: readonly number[], fma: boolean): boolean {
+  return level > 0 && length === product(sizes.slice(level - 1)) && canBeExact(length, outputs, fma);
 }
 
 /**
@@ -146,7 +148,7 @@ function runCost(
     const vectors = Math.ceil(length / 4);
     const { tail } = cover(vectors, tileVectors(Math.min(outputs, fma ? 6 : 5), fma));
     const small = tail * Math.min(outputs, 6) < 8 && tail > 0 ? 2 : 0;
-    const copied = isPlain && isDenseRun(length, level, written, sizes) ? 0 : (6 * length) / terms;
+    const copied = isPlain && isDenseRun(length, level, outputs, sizes, fma) ? 0 : (6 * length) / terms;
     return written + small + (level === 3 ? 2 : 16) + copied;
   };
 }

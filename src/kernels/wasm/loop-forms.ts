@@ -1,13 +1,14 @@
 /** What elementwise functions are on four elements at a time. */
 import type { BinaryName, UnaryName } from '../types.ts';
 import { type Expr, type FunctionBuilder, f32x4, op } from './assembler.ts';
+import type { LoopValue } from './loop-kernel.ts';
 import { positivePart } from './tile.ts';
 import type { VectorMath } from './vector-math.ts';
 
 type V = Expr<'v128'>;
 
 /** Unary functions that have a vector form. */
-export const unaryForms: Partial<Record<UnaryName, (x: V, math: VectorMath, f: FunctionBuilder) => V>> = {
+const unaryForms: Partial<Record<UnaryName, (x: V, math: VectorMath, f: FunctionBuilder) => V>> = {
   neg: (x) => op('f32x4.neg', x),
   abs: (x) => op('f32x4.abs', x),
   exp: (x, math) => math.exp(x),
@@ -35,7 +36,7 @@ export const unaryForms: Partial<Record<UnaryName, (x: V, math: VectorMath, f: F
   isNaN: (x) => one(op('f32x4.ne', x, x)),
 };
 
-export const binaryForms: Partial<Record<BinaryName, (a: V, b: V, math: VectorMath) => V>> = {
+const binaryForms: Partial<Record<BinaryName, (a: V, b: V, math: VectorMath) => V>> = {
   add: (a, b) => op('f32x4.add', a, b),
   sub: (a, b) => op('f32x4.sub', a, b),
   mul: (a, b) => op('f32x4.mul', a, b),
@@ -79,6 +80,28 @@ function numberOf({ name, immediates }: V): number | null {
 /** 1 where a mask is set, else 0. */
 function one(mask: V): V {
   return op('v128.and', mask, f32x4(1));
+}
+
+/** One value of a loop's body from what was read and from the values before it. */
+export function vectorOf(
+  value: LoopValue,
+  reads: readonly V[],
+  values: readonly V[],
+  f: FunctionBuilder,
+  math: VectorMath,
+): V {
+  if (value.name === 'read') return reads[value.read] as V;
+  if (value.name === 'constant') return f32x4(value.value);
+  if (!('args' in value)) throw new RangeError(`loops: no such value`);
+  const args = value.args.map((arg) => values[arg] as V);
+  const [a, b, c] = args as [V, V, V];
+  if (value.name === 'where') return op('v128.bitselect', b, c, op('f32x4.ne', a, f32x4(0)));
+  const hold = (x: V): V => (x.name === 'local.get' || x.name === 'v128.const' ? x : f.let(x, 'a'));
+  const unary = unaryForms[value.name as UnaryName];
+  if (unary !== undefined) return unary(hold(a), math, f);
+  const binary = binaryForms[value.name as BinaryName];
+  if (binary === undefined) throw new RangeError(`loops: ${value.name} has no vector form`);
+  return value.name === 'pow' ? binary(hold(a), hold(b), math) : binary(a, b, math);
 }
 
 /** Whether a function of an operation's name can stand in a loop. */

@@ -45,10 +45,9 @@ export function sumFormOf(k: Pick<LoopKernel, 'shape' | 'sums'>): 'none' | 'regi
   return strides.slice(strides.indexOf(0)).every((stride) => stride === 0) ? 'registers' : 'totals';
 }
 
-/** Everything that the code depends on, as the cache's key. */
-export function loopKey(k: LoopKernel): string {
-  const targets = (list: readonly LoopTarget[]): string => list.map((t) => `${t.value}:${t.strides.join()}`).join('|');
-  const values = k.values.map((v) =>
+/** The values of a body, as part of a cache's key. */
+export function valuesKey(values: readonly LoopValue[]): string {
+  const keys = values.map((v) =>
     'args' in v
       ? `${v.name}(${v.args.join()})`
       : v.name === 'read'
@@ -57,9 +56,15 @@ export function loopKey(k: LoopKernel): string {
           ? '-0'
           : `${v.value}`,
   );
+  return keys.join(' ');
+}
+
+/** Everything that the code depends on, as the cache's key. */
+export function loopKey(k: LoopKernel): string {
+  const targets = (list: readonly LoopTarget[]): string => list.map((t) => `${t.value}:${t.strides.join()}`).join('|');
   const reads = k.reads.map((strides) => strides.join()).join('|');
   const totals = (k.totals ?? []).map((strides) => strides.join()).join('|');
   const [, ...rest] = k.shape;
   const shape = k.counted ? ['n', ...rest] : k.shape;
-  return `loop ${shape.join()} ${reads} ${values.join(' ')} > ${targets(k.stores)} + ${targets(k.sums)} ${totals}${k.fma ? ' f' : ''}${k.exact ? ' e' : ''}`;
+  return `loop ${shape.join()} ${reads} ${valuesKey(k.values)} > ${targets(k.stores)} + ${targets(k.sums)} ${totals}${k.fma ? ' f' : ''}${k.exact ? ' e' : ''}`;
 }

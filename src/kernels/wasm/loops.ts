@@ -7,7 +7,6 @@
  * The innermost axis runs four elements at a time; strides there are best 1 or 0, and any other is gathered lane by
  * lane. Sizes and strides are in floats. Exported: `run(…reads, …stores, …sums, …totals, count?)`, addresses in bytes.
  */
-import type { BinaryName, UnaryName } from '../types.ts';
 import {
   type Expr,
   FunctionBuilder,
@@ -21,7 +20,7 @@ import {
   op,
   shuffle,
 } from './assembler.ts';
-import { binaryForms, unaryForms } from './loop-forms.ts';
+import { vectorOf } from './loop-forms.ts';
 import { type LoopKernel, type LoopValue, sumFormOf } from './loop-kernel.ts';
 import { VectorMath } from './vector-math.ts';
 
@@ -346,18 +345,7 @@ class LoopEmitter {
   }
 
   #value(value: LoopValue, reads: readonly V[], values: readonly V[]): V {
-    if (value.name === 'read') return reads[value.read] as V;
-    if (value.name === 'constant') return f32x4(value.value);
-    if (!('args' in value)) throw new RangeError(`loops: no such value`);
-    const args = value.args.map((arg) => values[arg] as V);
-    const [a, b, c] = args as [V, V, V];
-    if (value.name === 'where') return op('v128.bitselect', b, c, op('f32x4.ne', a, f32x4(0)));
-    const hold = (x: V): V => (x.name === 'local.get' || x.name === 'v128.const' ? x : this.f.let(x, 'a'));
-    const unary = unaryForms[value.name as UnaryName];
-    if (unary !== undefined) return unary(hold(a), this.math, this.f);
-    const binary = binaryForms[value.name as BinaryName];
-    if (binary === undefined) throw new RangeError(`loops: ${value.name} has no vector form`);
-    return value.name === 'pow' ? binary(hold(a), hold(b), this.math) : binary(a, b, this.math);
+    return vectorOf(value, reads, values, this.f, this.math);
   }
 }
 

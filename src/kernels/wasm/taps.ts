@@ -5,10 +5,12 @@
  *
  * The planner (plan.ts) lays x out so that every tap of a filter, whatever its stride, dilation and axes, is a
  * constant distance `t.x` from the output's own flat position; weights are read where they lie, by their strides.
- * All sizes and distances are in floats. Exported: `run(x, w, y, bias, mask, table, segments, xSegment, ySegment)`,
- * addresses and segment distances in bytes; a segment is one such row (of a plane, of an image).
+ * All sizes and distances are in floats. Exported: `run(x, w, y, bias, table, segments, xSegment, ySegment, ...operands)`,
+ * addresses and segment distances in bytes; a segment is one such row (of a plane, of an image). The operands are those of
+ * the epilogue's chain.
  */
 import { FunctionBuilder, f32x4, i32, type Local, load, op } from './assembler.ts';
+import { advanceOperands, type Chain, ChainEmitter, chainKey, operandPointers } from './chain.ts';
 import {
   type Coverage,
   cover,
@@ -35,8 +37,8 @@ export interface Epilogue {
   readonly accumulate?: boolean;
   /** max(y, 0); NaN stays NaN and -0 becomes 0. */
   readonly relu?: boolean;
-  /** y & mask[i], bit by bit, so that positions between rows become the next layer's zero padding. */
-  readonly mask?: boolean;
+  /** Elementwise functions behind all that. */
+  readonly chain?: Chain;
 }
 
 export interface TapKernel {
@@ -51,6 +53,8 @@ export interface TapKernel {
   /** Rows of one call, `x` and `y` floats apart, all for one tile of outputs before the next; 1 row if absent. */
   readonly rows?: { readonly count: number; readonly x: number; readonly y: number };
   readonly fma: boolean;
+  /** Nothing is written behind `length` (see `canBeExact`). */
+  readonly exact?: boolean;
   readonly epilogue?: Epilogue;
 }
 
@@ -65,6 +69,17 @@ export function writtenLength(length: number, outputs: number, fma: boolean): nu
   return Math.max(...splitOutputs(outputs, fma).map((q) => 4 * covered(cover(vectors, tileVectors(q, fma)))), 0);
 }
 
+/**
+ * Whether rows can be written without anything behind their end: the last tile then ends with the row and begins within the
+ * tile before it.
+ */
+export function canBeExact(length: number, outputs: number, fma: boolean): boolean {
+  return splitOutputs(outputs, fma).every((q) => {
+    const { vectors, count, tail } = cover(Math.ceil(length / 4), tileVectors(q, fma));
+    return 4 * (vectors * count + tail) === length || count + tail > 1;
+  });
+}
+
 /** The table that `run` reads when the taps are too many to unroll: byte offsets (x, w) of each. */
 export function tapTable(kernel: TapKernel): number[] {
   return kernel.taps.length > UNROLLED_TAPS ? kernel.taps.flatMap((t) => [4 * t.x, 4 * t.w]) : [];
@@ -75,13 +90,12 @@ interface Pointers {
   readonly w: Local<'i32'>;
   readonly y: Local<'i32'>;
   readonly bias: Local<'i32'>;
-  readonly mask: Local<'i32'>;
   readonly table: Local<'i32'>;
 }
 
 function pointers(f: FunctionBuilder): Pointers {
   const [x, w, y] = [f.param('i32', 'x'), f.param('i32', 'w'), f.param('i32', 'y')];
-  return { x, w, y, bias: f.param('i32', 'bias'), mask: f.param('i32', 'mask'), table: f.param('i32', 'table') };
+  return { x, w, y, bias: f.param('i32', 'bias'), table: f.param('i32', 'table') };
 }
 
 /** The sum over channels and taps, into the tile's accumulators. */
@@ -119,8 +133,8 @@ function emitSum(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers): vo
   channels(k.channels % unroll);
 }
 
-function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers): void {
-  const { bias, accumulate, relu, mask } = k.epilogue ?? {};
+function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers, operands: readonly Local<'i32'>[]): void {
+  const { bias, accumulate, relu, chain } = k.epilogue ?? {};
   const each = (visit: (acc: Local<'v128'>, p: number, q: number) => void): void =>
     tile.accumulators.forEach((acc, i) => visit(acc, i % tile.vectors, Math.floor(i / tile.vectors)));
   each((acc, p, q) => {
@@ -128,10 +142,12 @@ function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers): v
     f.set(acc, start);
   });
   emitSum(f, k, tile, at);
+  const after = chain && new ChainEmitter(f, chain, operands, k.fma);
   each((acc, p, q) => {
+    const to = q * k.yOutput + 4 * p;
     const positive = relu ? positivePart(acc) : acc;
-    const kept = mask ? op('v128.and', positive, vectorAt(at.mask, 4 * p)) : positive;
-    f.store('v128.store', at.y, kept, 4 * (q * k.yOutput + 4 * p));
+    if (p === 0) after?.begin(q);
+    f.store('v128.store', at.y, after ? after.emit(positive, at.y, to) : positive, 4 * to);
   });
 }
 
@@ -139,18 +155,22 @@ function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers): v
 export function rowFunction(k: TapKernel, outputs: number): FunctionBuilder {
   const f = new FunctionBuilder(`row_${outputs}`, { exported: false });
   const at = pointers(f);
-  const { vectors, count, tail }: Coverage = cover(Math.ceil(k.length / 4), tileVectors(outputs, k.fma));
+  const operands = operandPointers(f, k.epilogue?.chain);
+  const coverage: Coverage = cover(Math.ceil(k.length / 4), tileVectors(outputs, k.fma));
+  const { vectors, count, tail } = coverage;
   const main = new Tile(f, vectors, outputs, k.fma);
   const last = tail > 0 ? new Tile(f, tail, outputs, k.fma) : main;
+  const over = k.exact ? 4 * covered(coverage) - k.length : 0;
+  const apart = tail > 0 || over > 0;
   f.repeat(k.rows?.count ?? 1, () => {
     const row = k.rows === undefined ? at : { ...at, x: f.let(at.x, 'xr'), y: f.let(at.y, 'yr') };
-    f.repeat(count, () => {
-      emitTile(f, k, main, row);
+    f.repeat(apart && tail === 0 ? count - 1 : count, () => {
+      emitTile(f, k, main, row, operands);
       f.advance(row.x, 16 * vectors);
       f.advance(row.y, 16 * vectors);
-      if (k.epilogue?.mask) f.advance(at.mask, 16 * vectors);
     });
-    if (tail > 0) emitTile(f, k, last, row);
+    if (over > 0) for (const pointer of [row.x, row.y]) f.advance(pointer, -4 * over);
+    if (apart) emitTile(f, k, last, row, operands);
     if (k.rows === undefined) return;
     f.advance(at.x, 4 * k.rows.x);
     f.advance(at.y, 4 * k.rows.y);
@@ -165,6 +185,8 @@ export function tapFunctions(k: TapKernel): FunctionBuilder[] {
   const segments = run.param('i32', 'segments');
   const xSegment = run.param('i32', 'xSegment');
   const ySegment = run.param('i32', 'ySegment');
+  const chain = k.epilogue?.chain;
+  const operands = operandPointers(run, chain);
   const rows = new Map<number, FunctionBuilder>();
   const blocks = splitOutputs(k.outputs, k.fma);
   for (const q of blocks) if (!rows.has(q)) rows.set(q, rowFunction(k, q));
@@ -173,12 +195,14 @@ export function tapFunctions(k: TapKernel): FunctionBuilder[] {
     const w = run.let(at.w, 'wo');
     const y = run.let(at.y, 'yo');
     const bias = run.let(at.bias, 'bo');
+    const own = operands.map((operand) => run.let(operand, 'operand'));
     for (const [q, row] of rows) {
       run.repeat(blocks.filter((b) => b === q).length, () => {
-        run.call(row, at.x, w, y, bias, at.mask, at.table);
+        run.call(row, at.x, w, y, bias, at.table, ...own);
         run.advance(w, 4 * q * k.wOutput);
         run.advance(y, 4 * q * k.yOutput);
         run.advance(bias, 4 * q);
+        advanceOperands(run, chain, own, q);
       });
     }
     run.set(at.x, op('i32.add', at.x, xSegment));
@@ -189,9 +213,9 @@ export function tapFunctions(k: TapKernel): FunctionBuilder[] {
 
 /** Everything that the code depends on, as the cache's key. */
 export function tapKey(k: TapKernel): string {
-  const { bias, accumulate, relu, mask } = k.epilogue ?? {};
+  const { bias, accumulate, relu, chain } = k.epilogue ?? {};
   const taps = k.taps.length > UNROLLED_TAPS ? `#${k.taps.length}` : k.taps.map((t) => `${t.x}:${t.w}`).join(' ');
-  const flags = `${bias ? 'b' : ''}${accumulate ? 'a' : ''}${relu ? 'r' : ''}${mask ? 'm' : ''}${k.fma ? 'f' : ''}`;
+  const flags = `${bias ? 'b' : ''}${accumulate ? 'a' : ''}${relu ? 'r' : ''}${k.exact ? 'e' : ''}${k.fma ? 'f' : ''}`;
   const sizes = [
     k.channels,
     k.xChannel,
@@ -202,5 +226,5 @@ export function tapKey(k: TapKernel): string {
     k.length,
     ...Object.values(k.rows ?? {}),
   ];
-  return `taps ${sizes.join(',')} ${taps} ${flags}`;
+  return `taps ${sizes.join(',')} ${taps} ${flags}${chain ? ` ${chainKey(chain)}` : ''}`;
 }

@@ -78,24 +78,27 @@ export class ImageCopies {
   }
 }
 
-/** The task over blocks of `together` images, the last of which may be smaller. */
+/** The task over blocks of `together` images, the last of which may be smaller, each in `parts` parts. */
 export function imageBlocks(
   images: number,
   together: number,
-  emit: (f: FunctionBuilder, first: Local<'i32'>, count: number, thread: Address) => void,
+  parts: number,
+  emit: (f: FunctionBuilder, first: Local<'i32'>, count: number, part: Address, thread: Address) => void,
 ): Task {
-  const units = Math.ceil(images / together);
+  const blocks = Math.ceil(images / together);
   const rest = images % together;
   return {
-    units,
+    units: blocks * parts,
     emit(f, unit, thread) {
-      const first = f.let(op('i32.mul', unit, i32(together)), 'first');
-      if (rest === 0) emit(f, first, together, thread);
+      const block = parts === 1 ? unit : f.let(op('i32.div_u', unit, i32(parts)), 'block');
+      const part = parts === 1 ? i32(0) : f.let(op('i32.rem_u', unit, i32(parts)), 'part');
+      const first = f.let(op('i32.mul', block, i32(together)), 'first');
+      if (rest === 0) emit(f, first, together, part, thread);
       else {
         f.if(
-          op('i32.eq', unit, i32(units - 1)),
-          () => emit(f, first, rest, thread),
-          () => emit(f, first, together, thread),
+          op('i32.eq', block, i32(blocks - 1)),
+          () => emit(f, first, rest, part, thread),
+          () => emit(f, first, together, part, thread),
         );
       }
     },

@@ -10,7 +10,9 @@ import type { LinearPlan } from '../../../kernels/wasm/winograd/plan.ts';
 import { filterFloats, filterFunction, filterKey, outerPitch } from '../../../kernels/wasm/winograd/weights.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import { type GraphNode, nameOf, type View } from '../../graph.ts';
+import type { Group } from '../../group.ts';
 import type { ConvAttrs } from '../../patterns.ts';
+import { chainPointers, endingOf } from '../ending.ts';
 import { densePlanes, emitPool, type PlaneLayout, pooledOf, poolKernelOf } from '../pool.ts';
 import { runApart } from '../single.ts';
 import type { Step, StepContext } from '../step.ts';
@@ -53,7 +55,8 @@ export class TiledLinear {
   }
 
   /** The forward convolution or the input gradient over a group's first node. */
-  step(name: string, nodes: readonly GraphNode[], spread: GraphNode | null, plan: LinearPlan, images: number): Step {
+  step(name: string, group: Group, spread: GraphNode | null, plan: LinearPlan, images: number): Step {
+    const { nodes } = group;
     const [node] = nodes as [GraphNode];
     const { groups } = (node.attrs as ConvAttrs).geometry;
     const [source, weight] = node.reads as [View, View];
@@ -65,7 +68,7 @@ export class TiledLinear {
     const filters = this.#filters(plan, groups, weight);
     const flags = this.#context.scratch(4 * chunks.count * plan.blocks).address;
     const { finite } = this.#context.kernel(...layoutModule('finite'));
-    const main = this.#linearTasks(nodes, plan, chunks, from, filters.address, flags);
+    const main = this.#linearTasks(group, plan, chunks, from, filters.address, flags);
     const all = spread === null ? nodes : [spread, ...nodes];
     return {
       name: name,
@@ -76,24 +79,16 @@ export class TiledLinear {
     };
   }
 
-  #linearTasks(
-    nodes: readonly GraphNode[],
-    plan: LinearPlan,
-    chunks: Chunks,
-    source: Source,
-    u: number,
-    flags: number,
-  ): Task[] {
+  #linearTasks(group: Group, plan: LinearPlan, chunks: Chunks, source: Source, u: number, flags: number): Task[] {
+    const { nodes } = group;
     const [node] = nodes as [GraphNode];
     const { groups } = (node.attrs as ConvAttrs).geometry;
-    const add = nodes.find((other) => nameOf(other) === 'add');
     const { sizes } = plan.kernel;
-    // Behind a pooling it is the pooled values that are clipped.
-    const isPooled = nodes.some((other) => nameOf(other) === 'maxPoolTaps');
-    const relu = isPooled ? undefined : nodes.find((other) => nameOf(other) === 'relu');
-    const { sink, later } = this.#sink(nodes, (relu ?? add ?? node).target, plan, chunks);
+    const { bias, relu, loop, result } = endingOf(group);
+    const { sink, later } = this.#sink(nodes, result, plan, chunks);
     const scratch = this.#context.perThread(linearScratch(plan.kernel));
-    const biasAt = add ? this.#context.address(add.reads[1]!) : 0;
+    const biasAt = bias === null ? 0 : this.#context.address(bias);
+    const chain = loop && { chain: loop.chain };
 
     const block = (f: FunctionBuilder, start: Start, from: I, flag: Address, thread: Address, number: number): void => {
       const first = number * plan.kernel.outputs;
@@ -103,8 +98,9 @@ export class TiledLinear {
         ...plan.kernel,
         sizes: { ...sizes, yImage },
         outputs,
-        bias: add !== undefined,
-        relu: relu !== undefined,
+        bias: bias !== null,
+        relu,
+        ...chain,
       };
       const kernel = pool === undefined ? shape : { ...shape, pool };
       const run = this.#context.imported(linearKey(kernel), () => linearFunctions(kernel), 'chunk');
@@ -114,7 +110,7 @@ export class TiledLinear {
         const x = op('i32.add', from, i32(4 * g * sizes.channels * product(sizes.x)));
         const filters = i32(u + 4 * (g * filterFloats(plan.filters) + first * outerPitch(plan.filters)));
         const more = [i32(biasAt + 4 * output), scratch.at(thread), flag, start.images, start.plane, start.row];
-        f.call(run, x, filters, y, index, ...more);
+        f.call(run, x, filters, y, index, ...more, ...chainPointers(loop, result, i32(output), this.#context));
         sink.after?.(f, start, y, output, outputs);
       }
     };

@@ -7,6 +7,7 @@
  * the sums of a few outputs are complete they are transformed back, while they are in the cache.
  */
 import { FunctionBuilder, i32, type Local, op } from '../assembler.ts';
+import { advanceOperands, type Chain, chainKey, operandPointers } from '../chain.ts';
 import { emitZeros } from '../conductor.ts';
 import { rowFunction, type TapKernel, writtenLength } from '../taps.ts';
 import { splitOutputs } from '../tile.ts';
@@ -36,6 +37,8 @@ export interface LinearKernel {
   readonly bias: boolean;
   /** Stores the positive part of the results; absent: all of them. */
   readonly relu?: boolean;
+  /** Elementwise functions behind that, and before a pooling. */
+  readonly chain?: Chain;
   readonly fma: boolean;
   /** Pools the results instead of storing them. */
   readonly pool?: TilePool;
@@ -107,8 +110,8 @@ export function linearScratch(k: LinearKernel): number {
 }
 
 /**
- * Exported: `chunk(x, u, y, pooledTaps, bias, scratch, flag, images, plane, row)`, x and y (the pooled values, and the numbers of
- * their taps in `pooledTaps`, if there is pooling) at the chunk's first image. The vector at
+ * Exported: `chunk(x, u, y, pooledTaps, bias, scratch, flag, images, plane, row, ...operands)`, x and y (the
+ * pooled values, and the numbers of their taps in `pooledTaps`, if there is pooling) at the chunk's first image. The vector at
  * `flag` gets a NaN if a result is not finite.
  */
 export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
@@ -120,6 +123,7 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
   const bias = run.param('i32', 'bias');
   const [scratch, flag, images] = ['scratch', 'flag', 'images'].map((n) => run.param('i32', n)) as [I, I, I];
   const [plane, row] = ['plane', 'row'].map((n) => run.param('i32', n)) as [I, I];
+  const operands = operandPointers(run, k.chain);
   const input = transformFunction('input', transform);
   const made: FunctionBuilder[] = [input];
   emitZeros(run, scratch, 4 * parts.zeros);
@@ -144,6 +148,7 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
       channel: taps.yOutput,
       bias: k.bias,
       relu: k.relu ?? false,
+      ...(k.chain && { chain: k.chain }),
       fma,
       ...(k.pool && { pool: k.pool }),
     };
@@ -152,21 +157,23 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
     run.repeat(blocks.filter((b) => b === q).length, () => {
       const [vi, ui, mi] = [run.let(v, 'vi'), run.let(u, 'ui'), run.let(m, 'mi')];
       run.repeat(16, () => {
-        run.call(rows, vi, ui, mi, i32(0), i32(0), i32(0));
+        run.call(rows, vi, ui, mi, i32(0), i32(0));
         run.advance(vi, 4 * transform.position);
         run.advance(ui, 4 * uPosition);
         run.advance(mi, 4 * parts.sumPosition);
       });
-      run.call(back, m, y, ...(k.pool ? [pooledTaps] : []), bias, flag, images, plane, row);
+      run.call(back, m, y, ...(k.pool ? [pooledTaps] : []), bias, flag, images, plane, row, ...operands);
       run.advance(u, 4 * q * taps.wOutput);
       run.advance(y, 4 * q * ySize);
       if (k.pool) run.advance(pooledTaps, q * ySize);
       run.advance(bias, 4 * q);
+      advanceOperands(run, k.chain, operands, q);
     });
   }
   return [...made, run];
 }
 
-export function linearKey({ sizes, chunk, outputs, bias, relu, fma, pool }: LinearKernel): string {
-  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${relu ? 'r' : ''}${fma ? 'f' : ''}${pool ? `p${pool.image}${pool.hasTaps ? 'i' : ''}${pool.relu ? 'r' : ''}` : ''}`;
+export function linearKey({ sizes, chunk, outputs, bias, relu, chain, fma, pool }: LinearKernel): string {
+  const after = chain ? ` ${chainKey(chain)}` : '';
+  return `winograd ${sizesKey(sizes, chunk)},${outputs} ${bias ? 'b' : ''}${relu ? 'r' : ''}${fma ? 'f' : ''}${pool ? `p${pool.image}${pool.hasTaps ? 'i' : ''}${pool.relu ? 'r' : ''}` : ''}${after}`;
 }

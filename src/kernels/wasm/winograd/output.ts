@@ -8,6 +8,7 @@
  * becomes a denormal number on the way.
  */
 import { type Expr, FunctionBuilder, f32x4, i32, i32x4, type Local, op, shuffle } from '../assembler.ts';
+import { advanceOperands, type Chain, ChainEmitter, operandPointers } from '../chain.ts';
 import { storeBytes } from '../pooling.ts';
 import { multiplyAdd, positivePart, splatAt, vectorAt } from '../tile.ts';
 import type { Planes } from './geometry.ts';
@@ -30,6 +31,8 @@ export interface Output {
   readonly bias: boolean;
   /** Whether the positive part is stored; pooled values have a switch of their own. */
   readonly relu: boolean;
+  /** Elementwise functions behind all that, and before a pooling. */
+  readonly chain?: Chain;
   readonly fma: boolean;
   /** A tile is a window: its largest element is stored instead. */
   readonly pool?: TilePool;
@@ -49,6 +52,18 @@ export interface TilePool {
 export const canPoolTiles = (size: readonly number[]): boolean =>
   (size.at(-1) as number) >= 8 && (size.at(-2) as number) >= 2;
 
+/** What a function keeps while it goes over the sums: whether they were finite, and what is done to each result. */
+interface Ending {
+  readonly check: Local<'v128'>;
+  readonly chain: ChainEmitter | undefined;
+}
+
+/** A result as it is stored. */
+function ended(o: Output, { chain }: Ending, value: V, at: I, floats: number): V {
+  const positive = o.relu ? positivePart(value) : value;
+  return chain ? chain.emit(positive, at, floats) : positive;
+}
+
 /** Stores `width` floats of eight, and lets what is not finite stay in `check`. */
 function storeRow(
   f: FunctionBuilder,
@@ -57,12 +72,13 @@ function storeRow(
   floats: number,
   eight: [V, V],
   width: number,
-  check: Local<'v128'>,
+  end: Ending,
 ): void {
+  const { check } = end;
   const put = (value: V, to: number): void => {
     const kept = f.let(value, 'y');
-    f.store('v128.store', at, o.relu ? positivePart(kept) : kept, 4 * to);
     f.set(check, multiplyAdd(o.fma, kept, f32x4(0), check));
+    f.store('v128.store', at, ended(o, end, kept, at, to), 4 * to);
   };
   const [low, high] = eight;
   if (width >= 4) {
@@ -73,7 +89,7 @@ function storeRow(
   }
   const kept = f.let(shuffle(low, low, [0, Math.min(1, width - 1), Math.min(2, width - 1), 0]), 'y');
   f.set(check, multiplyAdd(o.fma, kept, f32x4(0), check));
-  if (o.relu) f.set(kept, positivePart(kept));
+  f.set(kept, ended(o, end, kept, at, floats));
   for (let l = 0; l < width; l++) f.storeLane('v128.store32_lane', l, at, kept, 4 * (floats + l));
 }
 
@@ -106,15 +122,15 @@ function emitResults(f: FunctionBuilder, o: Output, m: I, tile: number, bias: V)
   };
 }
 
-function emitGroup(f: FunctionBuilder, o: Output, at: Place, bias: V, check: Local<'v128'>): void {
+function emitGroup(f: FunctionBuilder, o: Output, at: Place, bias: V, end: Ending): void {
   const results = emitResults(f, o, at.m, at.tile, bias);
   const row = (r: 0 | 1): [V, V] => {
     const [even, odd] = results(r);
     return [shuffle(even, odd, [0, 4, 1, 5]), shuffle(even, odd, [2, 6, 3, 7])];
   };
   const width = o.target.size[2];
-  storeRow(f, o, at.y, at.floats, row(0), at.width, check);
-  at.bottom(() => storeRow(f, o, at.y, width + at.floats, row(1), at.width, check));
+  storeRow(f, o, at.y, at.floats, row(0), at.width, end);
+  at.bottom(() => storeRow(f, o, at.y, width + at.floats, row(1), at.width, end));
 }
 
 /** The largest of each of four tiles, and its number in the tile. */
@@ -123,15 +139,20 @@ function emitWindows(
   o: Output,
   at: { readonly m: I; readonly y: I; readonly taps: I; readonly tile: number },
   bias: V,
-  check: Local<'v128'>,
+  end: Ending,
 ): void {
   const results = emitResults(f, o, at.m, at.tile, bias);
-  const [first, ...others] = [...results(0), ...results(1)] as [V, V, V, V];
+  const { check, chain } = end;
+  const noted = (value: V): V => {
+    f.set(check, multiplyAdd(o.fma, value, f32x4(0), check));
+    return value;
+  };
+  // What a chain makes of finite numbers need not be finite, and pmax would let go of a NaN.
+  const finished = (value: V): V => (chain ? noted(f.let(chain.emit(noted(value), at.y, 0), 'y')) : noted(value));
+  const [first, ...others] = [...results(0), ...results(1)].map(finished) as [V, V, V, V];
   const most = f.let(first, 'most');
   const where = f.let(i32x4(0), 'where');
-  f.set(check, multiplyAdd(o.fma, first, f32x4(0), check));
   others.forEach((value, i) => {
-    f.set(check, multiplyAdd(o.fma, value, f32x4(0), check));
     if (o.pool?.hasTaps) f.set(where, op('v128.bitselect', i32x4(i + 1), where, op('f32x4.gt', value, most)));
     // pmax(most, value) is value only where it is larger: of equal ones, 0 and -0 among them, the first is kept.
     f.set(most, op('f32x4.pmax', most, value));
@@ -142,45 +163,48 @@ function emitWindows(
 }
 
 /** One row of windows. */
-function emitWindowRow(f: FunctionBuilder, o: Output, m: I, y: I, taps: I, bias: V, check: Local<'v128'>): void {
+function emitWindowRow(f: FunctionBuilder, o: Output, m: I, y: I, taps: I, bias: V, end: Ending): void {
   const windows = Math.floor(o.target.size[2] / 2);
   const full = Math.floor(windows / 4);
   const [p, q, r] = [f.let(m, 'p'), f.let(y, 'q'), f.let(taps, 'r')];
   f.repeat(full, () => {
-    emitWindows(f, o, { m: p, y: q, taps: r, tile: 0 }, bias, check);
+    emitWindows(f, o, { m: p, y: q, taps: r, tile: 0 }, bias, end);
     for (const pointer of [p, q]) f.advance(pointer, 16);
     f.advance(r, 4);
   });
-  if (windows % 4 > 0) emitWindows(f, o, { m, y, taps, tile: windows - 4 }, bias, check);
+  if (windows % 4 > 0) emitWindows(f, o, { m, y, taps, tile: windows - 4 }, bias, end);
 }
 
 /** One row of tiles. */
-function emitRow(
-  f: FunctionBuilder,
-  o: Output,
-  m: I,
-  y: I,
-  bias: V,
-  check: Local<'v128'>,
-  bottom: Place['bottom'],
-): void {
+function emitRow(f: FunctionBuilder, o: Output, m: I, y: I, bias: V, end: Ending, bottom: Place['bottom']): void {
   const width = o.target.size[2];
   // All but the last group have whole tiles; the last one overlaps the one before, or is alone.
   const groups = Math.ceil(o.columns / 4) - 1;
   const [p, q] = groups > 1 ? [f.let(m, 'p'), f.let(y, 'q')] : [m, y];
   f.repeat(groups, () => {
-    emitGroup(f, o, { m: p, tile: 0, y: q, floats: 0, width: 8, bottom }, bias, check);
+    emitGroup(f, o, { m: p, tile: 0, y: q, floats: 0, width: 8, bottom }, bias, end);
     if (groups === 1) return;
     f.advance(p, 16);
     f.advance(q, 32);
   });
   const last = Math.max(0, o.columns - 4);
-  emitGroup(f, o, { m, tile: last, y, floats: 2 * last, width: width - 2 * last, bottom }, bias, check);
+  emitGroup(f, o, { m, tile: last, y, floats: 2 * last, width: width - 2 * last, bottom }, bias, end);
+}
+
+/** The operands of a chain, and how results end that may have one. */
+function beginEnding(
+  f: FunctionBuilder,
+  o: Output,
+  flag: I,
+): { readonly end: Ending; readonly operands: readonly I[] } {
+  const operands = operandPointers(f, o.chain);
+  const chain = o.chain && new ChainEmitter(f, o.chain, operands, o.fma);
+  return { end: { check: f.let(vectorAt(flag, 0), 'check'), chain }, operands };
 }
 
 /**
- * output(m, y, bias, flag, images, plane0, row0): `y` at the chunk's first image; the vector at `flag` becomes NaN in some
- * lane if a result is not finite.
+ * output(m, y, bias, flag, images, plane0, row0, ...operands): `y` at the chunk's first image; the vector at `flag` becomes
+ * NaN in some lane if a result is not finite.
  */
 export function outputFunction(name: string, o: Output): FunctionBuilder {
   const f = new FunctionBuilder(name, { exported: false });
@@ -188,12 +212,13 @@ export function outputFunction(name: string, o: Output): FunctionBuilder {
   const [images, plane0, row0] = ['images', 'plane0', 'row0'].map((n) => f.param('i32', n)) as [I, I, I];
   const [depth, height, width] = o.target.size;
   const plane = height * width;
-  const check = f.let(vectorAt(flag, 0), 'check');
+  const { end, operands } = beginEnding(f, o, flag);
   const tileRows = Math.ceil(height / 2);
   f.advance(y, op('i32.mul', plane0, i32(4 * plane)));
   f.advance(y, op('i32.mul', row0, i32(8 * width)));
   f.repeat(o.outputs, () => {
     const bias = o.bias ? f.let(splatAt(biasAt, 0), 'bias') : f32x4(0);
+    end.chain?.begin(0);
     const [image, sums, i] = [f.let(y, 'image'), f.let(m, 'sums'), f.let(i32(0), 'i')];
     f.while(i, images, 1, () => {
       const [to, from, d] = [f.let(image, 'to'), f.let(sums, 'from'), f.let(plane0, 'd')];
@@ -203,7 +228,7 @@ export function outputFunction(name: string, o: Output): FunctionBuilder {
           f.repeat(o.rows, () => {
             const isLast = (): Expr<'i32'> => op('i32.lt_u', r, i32(Math.floor(height / 2)));
             const body = (): void =>
-              emitRow(f, o, tiles, line, bias, check, height % 2 === 0 ? (b) => b() : (b) => f.if(isLast(), b));
+              emitRow(f, o, tiles, line, bias, end, height % 2 === 0 ? (b) => b() : (b) => f.if(isLast(), b));
             if (tileRows % o.rows === 0) body();
             else f.if(op('i32.lt_u', r, i32(tileRows)), body);
             f.advance(r, 1);
@@ -223,13 +248,14 @@ export function outputFunction(name: string, o: Output): FunctionBuilder {
     f.advance(y, 4 * depth * plane);
     f.advance(m, 4 * o.channel);
     if (o.bias) f.advance(biasAt, 4);
+    advanceOperands(f, o.chain, operands, 1);
   });
-  f.store('v128.store', flag, check);
+  f.store('v128.store', flag, end.check);
   return f;
 }
 
 /**
- * pool(m, y, taps, bias, flag, images, plane0, row0): the same with the largest of each window in the place of the
+ * pool(m, y, taps, bias, flag, images, plane0, row0, ...operands): the same with the largest of each window in the place of the
  * window; `y` and `taps` at the chunk's first image.
  */
 export function poolFunction(name: string, o: Output): FunctionBuilder {
@@ -239,12 +265,13 @@ export function poolFunction(name: string, o: Output): FunctionBuilder {
   const [plane0, row0] = [f.param('i32', 'plane0'), f.param('i32', 'row0')];
   const [depth, height, width] = o.target.size;
   const [ph, pw] = [Math.floor(height / 2), Math.floor(width / 2)];
-  const check = f.let(vectorAt(flag, 0), 'check');
+  const { end, operands } = beginEnding(f, o, flag);
   const begin = f.let(op('i32.add', op('i32.mul', plane0, i32(ph * pw)), op('i32.mul', row0, i32(pw))), 'begin');
   f.advance(y, op('i32.mul', begin, i32(4)));
   f.advance(taps, begin);
   f.repeat(o.outputs, () => {
     const bias = o.bias ? f.let(splatAt(biasAt, 0), 'bias') : f32x4(0);
+    end.chain?.begin(0);
     const [image, sums, i] = [f.let(i32(0), 'image'), f.let(m, 'sums'), f.let(i32(0), 'i')];
     f.while(i, images, 1, () => {
       const [to, from, d] = [f.let(image, 'to'), f.let(sums, 'from'), f.let(plane0, 'd')];
@@ -254,7 +281,7 @@ export function poolFunction(name: string, o: Output): FunctionBuilder {
           f.repeat(o.rows, () => {
             f.if(op('i32.lt_u', r, i32(ph)), () => {
               const value = f.let(op('i32.add', y, op('i32.mul', line, i32(4))), 'v');
-              emitWindowRow(f, o, tiles, value, f.let(op('i32.add', taps, line), 'w'), bias, check);
+              emitWindowRow(f, o, tiles, value, f.let(op('i32.add', taps, line), 'w'), bias, end);
             });
             f.advance(r, 1);
             f.advance(line, pw);
@@ -272,7 +299,8 @@ export function poolFunction(name: string, o: Output): FunctionBuilder {
     f.advance(taps, depth * ph * pw);
     f.advance(m, 4 * o.channel);
     if (o.bias) f.advance(biasAt, 4);
+    advanceOperands(f, o.chain, operands, 1);
   });
-  f.store('v128.store', flag, check);
+  f.store('v128.store', flag, end.check);
   return f;
 }
