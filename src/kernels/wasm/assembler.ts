@@ -74,27 +74,27 @@ export interface Entry {
 }
 
 const TYPE_OF: Readonly<Record<string, ValueType>> = { i: 'i32', l: 'i64', f: 'f32', d: 'f64', v: 'v128' };
-let index: Map<string, Entry> | undefined;
+let table: Map<string, Entry> | undefined;
 
 /** What the opcode tables, which are read at first use, say of an instruction; undefined if it is in none of them. */
 export function listed(name: string): Entry | undefined {
-  index ??= readTables();
-  return index.get(name);
+  table ??= readTables();
+  return table.get(name);
 }
 
 function readTables(): Map<string, Entry> {
-  const index = new Map<string, Entry>();
+  const entries = new Map<string, Entry>();
   const groups = { plain: PLAIN, lane: LANE, memory: MEMORY, memoryLane: MEMORY_LANE };
   for (const [kind, group] of Object.entries(groups) as [Entry['kind'], Record<string, Record<string, number>>][]) {
     const isMemory = kind === 'memory' || kind === 'memoryLane';
-    for (const [signature, table] of Object.entries(group)) {
+    for (const [signature, codes] of Object.entries(group)) {
       const result = TYPE_OF[signature.slice(signature.indexOf(':') + 1)];
-      for (const name in table) {
-        index.set(name, { code: table[name]!, kind, result, align: isMemory ? naturalAlignment(name) : 0 });
+      for (const name in codes) {
+        entries.set(name, { code: codes[name]!, kind, result, align: isMemory ? naturalAlignment(name) : 0 });
       }
     }
   }
-  return index;
+  return entries;
 }
 
 /** @throws RangeError if no instruction is named so. */
@@ -192,8 +192,12 @@ function words(a: number, b: number, c: number, d: number): Expr<'v128'> {
   return { name: 'v128.const', args: NONE, immediates: [a, b, c, d], type: 'v128' };
 }
 /** Four floats, equal if one is given. */
-export function f32x4(a: number, b: number = a, c: number = a, d: number = a): Expr<'v128'> {
-  return words(bitsOf(a), bitsOf(b), bitsOf(c), bitsOf(d));
+export function f32x4(a: number): Expr<'v128'>;
+export function f32x4(a: number, b: number, c: number, d: number): Expr<'v128'>;
+export function f32x4(a: number, ...rest: number[]): Expr<'v128'> {
+  const first = bitsOf(a);
+  const [b = first, c = first, d = first] = rest.map(bitsOf);
+  return words(first, b, c, d);
 }
 /** Two equal doubles. */
 export function f64x2(value: number): Expr<'v128'> {
@@ -295,7 +299,7 @@ export class FunctionBuilder {
   }
 
   set<T extends ValueType>(local: Local<T>, value: Expr<T>): void {
-    this.emit('local.set', [value], [local.index]);
+    this.#at.push({ name: 'local.set', args: [value], immediates: [local.index] });
   }
 
   /** local += bytes. */
