@@ -3,7 +3,7 @@
  * precision, four sums at a time, and rows are added in TypeScript.
  */
 import type { FloatArray, Strided } from '../types.ts';
-import { type Expr, FunctionBuilder, i32, lane, load, op, shuffle } from './assembler.ts';
+import { type Expr, FunctionBuilder, f64, i32, lane, load, op, shuffle } from './assembler.ts';
 import type { KernelCache, KernelFunction } from './cache.ts';
 import { isDense } from './transfer.ts';
 
@@ -27,7 +27,7 @@ function rowSums(): FunctionBuilder {
   };
   f.while(i, rows, 1, () => {
     for (const sum of sums)
-      f.set(sum, op('f64x2.splat', { name: 'f64.const', args: [], immediates: [0], type: 'f64' }));
+      f.set(sum, op('f64x2.splat', f64(0)));
     f.set(pairs, op('i32.add', from, op('i32.shl', op('i32.and', count, i32(-8)), i32(2))));
     f.set(end, op('i32.add', from, op('i32.shl', count, i32(2))));
     f.while(from, pairs, 32, () => {
