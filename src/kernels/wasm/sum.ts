@@ -26,8 +26,7 @@ function rowSums(): FunctionBuilder {
     f.set(sum, op('f64x2.add', sum, op('f64x2.promote_low_f32x4', value)));
   };
   f.while(i, rows, 1, () => {
-    for (const sum of sums)
-      f.set(sum, op('f64x2.splat', f64(0)));
+    for (const sum of sums) f.set(sum, op('f64x2.splat', f64(0)));
     f.set(pairs, op('i32.add', from, op('i32.shl', op('i32.and', count, i32(-8)), i32(2))));
     f.set(end, op('i32.add', from, op('i32.shl', count, i32(2))));
     f.while(from, pairs, 32, () => {
