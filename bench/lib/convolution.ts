@@ -15,13 +15,8 @@ import type { AxisSizes } from '../../src/kernels/wasm/plan.ts';
 import { tapFunctions, tapKey, tapTable } from '../../src/kernels/wasm/taps.ts';
 import { readyGradient, readyLinear } from '../../src/kernels/wasm/winograd/eager.ts';
 import { gradientScratch } from '../../src/kernels/wasm/winograd/gradient.ts';
-import {
-  type GradientPlan,
-  type LinearPlan,
-  planTiles,
-  planTilesInputGrad,
-  planTilesWeightGrad,
-} from '../../src/kernels/wasm/winograd/plan.ts';
+import type { GradientPlan, LinearPlan } from '../../src/kernels/wasm/winograd/kernel.ts';
+import { planTiles, planTilesInputGrad, planTilesWeightGrad } from '../../src/kernels/wasm/winograd/plan.ts';
 import { filterFloats, outerPitch } from '../../src/kernels/wasm/winograd/weights.ts';
 import type { ConvShape } from '../shapes.ts';
 
@@ -55,7 +50,7 @@ function tapRunner(plan: ConvPlan, c: ConvSizes): () => void {
           const x = source + 4 * g * plan.inputs * plan.source.channel;
           const w = weights + 4 * Math.floor((g * weightSize) / c.groups);
           const y = result + 4 * g * stage.kernel.outputs * stage.rows;
-          run(x, w, y, 0, 0, table, stage.segments, 4 * stage.xSegment, 4 * stage.ySegment);
+          run(x, w, y, 0, table, stage.segments, 4 * stage.xSegment, 4 * stage.ySegment);
         }
       }
     }

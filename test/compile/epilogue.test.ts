@@ -53,6 +53,7 @@ const layers: readonly Layer[] = [
   { name: 'few channels, no padding', x: [3, 2, 19, 17], w: [5, 2, 4, 4], bias: true },
   { name: 'series', x: [5, 4, 37], w: [11, 4, 7], padding: 3, bias: true },
   { name: 'volumes', x: [2, 3, 6, 5, 7], w: [4, 3, 2, 2, 2], stride: 2, padding: 1 },
+  { name: 'tiles of rows', x: [5, 32, 26], w: [46, 32, 7], padding: 3, bias: true },
   { name: 'tiles', x: [5, 8, 13, 15], w: [12, 8, 3, 3], padding: 1, bias: true },
   { name: 'tiles, large images', x: [1, 12, 38, 42], w: [16, 12, 3, 3], padding: 1 },
   { name: 'tiles, outputs in blocks', x: [1, 64, 7, 7], w: [140, 64, 3, 3], padding: 1 },

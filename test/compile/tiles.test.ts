@@ -1,7 +1,19 @@
 /** Convolutions by minimal filtering in compiled programs, with what is fused with them. */
 
 import { afterEach, describe, expect, test } from 'vitest';
-import { compile, conv2d, conv3d, grad, maxPool2d, maxPool3d, setThreads, sum, type Tensor } from '../../src/index.ts';
+import {
+  compile,
+  conv1d,
+  conv2d,
+  conv3d,
+  grad,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
+  setThreads,
+  sum,
+  type Tensor,
+} from '../../src/index.ts';
 import { expectClose, expectSame, normals } from './helpers.ts';
 
 interface Layer {
@@ -9,7 +21,7 @@ interface Layer {
   readonly x: readonly number[];
   readonly w: readonly number[];
   readonly groups?: number;
-  readonly padding?: number;
+  readonly padding?: number | readonly number[];
   readonly pool?: number | readonly number[];
 }
 
@@ -24,15 +36,22 @@ const layers: readonly Layer[] = [
   { name: 'outputs in blocks', x: [1, 64, 7, 7], w: [140, 64, 3, 3], pool: 2 },
   { name: 'volumes, pooled plane by plane', x: [3, 4, 5, 13, 14], w: [8, 4, 3, 3, 3], pool: [1, 2, 2] },
   { name: 'volumes', x: [2, 4, 7, 14, 14], w: [8, 4, 3, 3, 3], pool: 2 },
+  { name: 'signals', x: [9, 32, 50], w: [32, 32, 7], padding: 3, pool: 2 },
+  { name: 'signals in groups and pieces', x: [2, 64, 501], w: [84, 32, 4], groups: 2, padding: 0, pool: 3 },
+  { name: 'many outputs of short signals', x: [3, 72, 31], w: [140, 72, 9], padding: 4 },
+  { name: 'filters along the rows of pictures', x: [3, 32, 6, 30], w: [32, 32, 1, 6], padding: [0, 3], pool: 2 },
 ];
 
 /** The pooled result of a layer, and the gradients by all that it reads. */
 function functionOf({ x, groups = 1, padding = 1, pool }: Layer): (x: Tensor, w: Tensor, b: Tensor) => Tensor[] {
-  const isVolume = x.length === 5;
+  const [conv, maxPool] = [
+    [conv1d, maxPool1d],
+    [conv2d, maxPool2d],
+    [conv3d, maxPool3d],
+  ][x.length - 3] as [typeof conv2d, typeof maxPool2d];
   const forward = (x: Tensor, w: Tensor, bias: Tensor): Tensor => {
-    const y = (isVolume ? conv3d : conv2d)(x, w, { bias, padding, groups });
-    if (pool === undefined) return y;
-    return isVolume ? maxPool3d(y, pool) : maxPool2d(y, pool);
+    const y = conv(x, w, { bias, padding, groups });
+    return pool === undefined ? y : maxPool(y, pool);
   };
   return (...args: [Tensor, Tensor, Tensor]) => [
     forward(...args),
@@ -56,7 +75,8 @@ describe.each(layers)('convolutions by tiles: $name', (layer) => {
     const program = compile(fn);
     const [actual, expected] = [program(...args), fn(...args)];
     actual.forEach((y, i) => expectClose(y, expected[i]!, 2e-5, `result ${i}`));
-    expect(String(program.explain()).match(/Winograd F\(2×2,3×3\)/g)?.length).toBeGreaterThanOrEqual(3);
+    const algorithm = layer.w.at(-2) === 3 ? /Winograd F\(2×2,3×3\)/g : /Winograd F\(2,2\)·F\(2,3\)/g;
+    expect(String(program.explain()).match(algorithm)?.length).toBeGreaterThanOrEqual(3);
   });
 
   test('give the same bits twice, and on several threads', async () => {

@@ -6,6 +6,7 @@
 
 import { sizesOf } from '../../kernels/wasm/convParts.ts';
 import { features } from '../../kernels/wasm/features.ts';
+import type { GradientPlan, LinearPlan } from '../../kernels/wasm/winograd/kernel.ts';
 import { planTiles, planTilesInputGrad, planTilesWeightGrad } from '../../kernels/wasm/winograd/plan.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
@@ -34,7 +35,8 @@ function describeConv({ nodes, epilogue }: Group, isSpread: boolean): string {
 }
 
 /** What `explain` calls the tiles. */
-const algorithm = 'Winograd F(2×2,3×3)';
+const algorithmOf = ({ kernel }: LinearPlan | GradientPlan): string =>
+  kernel.sizes.row === undefined ? 'Winograd F(2×2,3×3)' : 'Winograd F(2,2)·F(2,3)';
 
 /** The step of a convolution by tiles and what was fused with it, or null where the direct kernels are as good. */
 function tiledStep(convolution: string, group: Group, spread: GraphNode | null, context: StepContext): Step | null {
@@ -43,18 +45,18 @@ function tiledStep(convolution: string, group: Group, spread: GraphNode | null, 
   const [first, second] = node.reads as [View, View];
   const fma = features().relaxed;
   const kind = nameOf(node);
-  const name = `${convolution}, ${algorithm}`;
+  const nameBy = (plan: LinearPlan | GradientPlan): string => `${convolution}, ${algorithmOf(plan)}`;
   if (kind === 'convWeightGrad') {
     const sizes = sizesOf(first.shape, shape, second.shape, geometry);
     const plan = planTilesWeightGrad(sizes, fma);
-    return plan && new TiledGradient(context).step(name, node, spread, plan, sizes.images);
+    return plan && new TiledGradient(context).step(nameBy(plan), node, spread, plan, sizes.images);
   }
   const isForward = kind === 'conv';
   const sizes = isForward
     ? sizesOf(first.shape, second.shape, shape, geometry)
     : sizesOf(shape, second.shape, first.shape, geometry);
   const plan = isForward ? planTiles(sizes, false, fma) : planTilesInputGrad(sizes, fma);
-  return plan && new TiledLinear(context).step(name, group, spread, plan, sizes.images);
+  return plan && new TiledLinear(context).step(nameBy(plan), group, spread, plan, sizes.images);
 }
 
 /** The step of a convolution and what was fused with it. */

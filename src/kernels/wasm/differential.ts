@@ -7,7 +7,12 @@
 import { TypedgradError } from '../../errors.ts';
 import { unary } from '../js/elementwise.ts';
 import type { ConvGeometry, FloatArray, Kernels, Strided } from '../types.ts';
+import { sizesOf } from './convParts.ts';
+import type { ConvSizes } from './convPlan.ts';
 import { filterSums, tileSums } from './winograd/bound.ts';
+import { adjointSizes } from './winograd/plan.ts';
+import { patchSums, resultTerms, weightTerms, windowSums } from './winograd/row/bound.ts';
+import { isRowTiled } from './winograd/row/plan.ts';
 
 const EPSILON = 2 ** -23;
 /** Below this, float32 rounds to denormals and relative bounds do not hold. */
@@ -80,16 +85,31 @@ function comparing(tested: Kernels, reference: Kernels): Kernels {
       (more === undefined ? 0 : 4 * ((tiled as Tiled).terms + 11) * EPSILON * (more[i] as number));
     compare(name, y, expected, most);
   };
-  /** What convolutions by tiles may be off by in addition (winograd/bound.ts). */
+  /** What convolutions by tiles may be off by in addition (winograd/bound.ts, winograd/row/bound.ts). */
   const byTiles = (
     filter: readonly number[],
     { stride, dilation }: ConvGeometry,
     terms: number,
     magnitudes: Tiled['magnitudes'],
+    alongRows: () => Tiled | null,
   ): Tiled | null => {
     const isTiled = filter.length > 3 && filter.slice(-2).join() === '3,3' && stride.every((s) => s === 1);
-    return isTiled && dilation.slice(-2).every((d) => d === 1) ? { terms, magnitudes } : null;
+    return isTiled && dilation.slice(-2).every((d) => d === 1) ? { terms, magnitudes } : alongRows();
   };
+  const byRows = (sizes: ConvSizes, isAdjoint: boolean): Tiled | null => {
+    if (!isRowTiled(sizes)) return null;
+    const own = isAdjoint ? adjointSizes(sizes) : sizes;
+    const magnitudes: Tiled['magnitudes'] = ([x, w]) =>
+      windowSums(own, (x as Strided).data, (w as Strided).data, isAdjoint);
+    return { terms: resultTerms(own), magnitudes };
+  };
+  const byRowPatches = (sizes: ConvSizes): Tiled | null =>
+    isRowTiled(sizes)
+      ? {
+          terms: weightTerms(sizes),
+          magnitudes: ([x, g]) => patchSums(sizes, (x as Strided).data, (g as Strided).data),
+        }
+      : null;
   const filled = (y: FloatArray, run: (out: FloatArray) => void): FloatArray => {
     const out = fresh(y);
     run(out);
@@ -129,8 +149,13 @@ function comparing(tested: Kernels, reference: Kernels): Kernels {
         y,
         bias ? [x, w, bias] : [x, w],
         (k, out, [p, q, b]) => k.conv(p as Strided, q as Strided, geometry, shape, out, b),
-        byTiles(w.shape, geometry, product(w.shape.slice(1)) / 9, ([p, q, b]) =>
-          filled(y, (out) => reference.conv(p as Strided, filterSums(q as Strided), geometry, shape, out, b)),
+        byTiles(
+          w.shape,
+          geometry,
+          product(w.shape.slice(1)) / 9,
+          ([p, q, b]) =>
+            filled(y, (out) => reference.conv(p as Strided, filterSums(q as Strided), geometry, shape, out, b)),
+          () => byRows(sizesOf(x.shape, w.shape, shape, geometry), false),
         ),
       ),
     convInputGrad: (g, w, geometry, shape, y) =>
@@ -140,8 +165,13 @@ function comparing(tested: Kernels, reference: Kernels): Kernels {
         y,
         [g, w],
         (k, out, [p, q]) => k.convInputGrad(p as Strided, q as Strided, geometry, shape, out),
-        byTiles(w.shape, geometry, product(w.shape) / 9, ([p, q]) =>
-          filled(y, (out) => reference.convInputGrad(p as Strided, filterSums(q as Strided), geometry, shape, out)),
+        byTiles(
+          w.shape,
+          geometry,
+          product(w.shape) / 9,
+          ([p, q]) =>
+            filled(y, (out) => reference.convInputGrad(p as Strided, filterSums(q as Strided), geometry, shape, out)),
+          () => byRows(sizesOf(shape, w.shape, g.shape, geometry), true),
         ),
       ),
     convWeightGrad: (x, g, geometry, shape, y) =>
@@ -151,8 +181,12 @@ function comparing(tested: Kernels, reference: Kernels): Kernels {
         y,
         [x, g],
         (k, out, [p, q]) => k.convWeightGrad(p as Strided, q as Strided, geometry, shape, out),
-        byTiles(shape, geometry, product(g.shape), ([p, q]) =>
-          tileSums(reference, p as Strided, q as Strided, geometry, shape),
+        byTiles(
+          shape,
+          geometry,
+          product(g.shape),
+          ([p, q]) => tileSums(reference, p as Strided, q as Strided, geometry, shape),
+          () => byRowPatches(sizesOf(x.shape, shape, g.shape, geometry)),
         ),
       ),
     maxPool: (x, geometry, shape, y) => relative('maxPool', y, (k, out) => k.maxPool(x, geometry, shape, out), 0),

@@ -5,7 +5,7 @@
 
 import { type Expr, type FunctionBuilder, i32, type Local, op, select } from '../../../kernels/wasm/assembler.ts';
 import { placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { type Chunk, type TiledSizes, tileRows } from '../../../kernels/wasm/winograd/geometry.ts';
+import { type Chunk, chunkedRows, type TiledSizes } from '../../../kernels/wasm/winograd/geometry.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import type { GraphNode, View } from '../../graph.ts';
 import { densePlanes, emitUnpool } from '../pool.ts';
@@ -36,7 +36,7 @@ export class Chunks {
     this.chunk = chunk;
     this.#images = images;
     this.#planes = Math.ceil(sizes.y[0] / chunk.planes);
-    this.#rows = Math.ceil(tileRows(sizes) / chunk.rows);
+    this.#rows = Math.ceil(chunkedRows(sizes) / chunk.rows);
     this.isWhole = this.#planes * this.#rows === 1;
     this.count = Math.ceil(images / chunk.images) * this.#planes * this.#rows;
   }

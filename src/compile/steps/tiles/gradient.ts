@@ -5,7 +5,7 @@ import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.t
 import { layoutModule } from '../../../kernels/wasm/layout.ts';
 import { product } from '../../../kernels/wasm/winograd/geometry.ts';
 import { gradientFunctions, gradientKey, gradientScratch } from '../../../kernels/wasm/winograd/gradient.ts';
-import type { GradientPlan } from '../../../kernels/wasm/winograd/plan.ts';
+import type { GradientPlan } from '../../../kernels/wasm/winograd/kernel.ts';
 import { filterGradientFunction, filterGradientKey } from '../../../kernels/wasm/winograd/weights.ts';
 import type { GraphNode, View } from '../../graph.ts';
 import type { ConvAttrs } from '../../patterns.ts';
@@ -38,14 +38,14 @@ export class TiledGradient {
     const sums = this.#context.scratch(groups * plan.parts * back.distance).address;
     const run = this.#context.imported(filterGradientKey(back), () => [filterGradientFunction(back)], 'back');
     const to = this.#context.address(node.target);
+    const { size } = node.target.value;
     const adding = filterUnits(back.items, 1, 4, (f, first, count) => {
       for (let group = 0; group < groups; group++) {
         const sum = i32(sums + 4 * group * plan.parts * back.distance);
-        f.call(run, sum, i32(to + 36 * group * back.items), first, count);
+        f.call(run, sum, i32(to + ((4 * size) / groups) * group), first, count);
       }
     });
     const { finite } = this.#context.kernel(...layoutModule('finite'));
-    const size = node.target.value.size;
     return {
       name: name,
       tasks: [...g.tasks, this.#sumTask(plan, groups, chunks, from, g, sums), adding],

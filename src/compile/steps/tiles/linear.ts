@@ -4,10 +4,16 @@ import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../k
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
 import { layoutModule } from '../../../kernels/wasm/layout.ts';
 import { product, type TiledSizes } from '../../../kernels/wasm/winograd/geometry.ts';
+import type { LinearPlan } from '../../../kernels/wasm/winograd/kernel.ts';
 import { linearFunctions, linearKey, linearScratch } from '../../../kernels/wasm/winograd/linear.ts';
 import { canPoolTiles, type TilePool } from '../../../kernels/wasm/winograd/output.ts';
-import type { LinearPlan } from '../../../kernels/wasm/winograd/plan.ts';
-import { filterFloats, filterFunction, filterKey, outerPitch } from '../../../kernels/wasm/winograd/weights.ts';
+import {
+  filterFloats,
+  filterFunction,
+  filterKey,
+  filterStep,
+  outerPitch,
+} from '../../../kernels/wasm/winograd/weights.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import { type GraphNode, nameOf, type View } from '../../graph.ts';
 import type { Group } from '../../group.ts';
@@ -43,7 +49,7 @@ export class TiledLinear {
     const group = filterFloats(filters);
     const address = this.#context.scratch(groups * group).address;
     const wAt = this.#context.address(weight);
-    const task = filterUnits(filters.outer, filters.inner * filters.taps, 1, (f, first, count) => {
+    const task = filterUnits(filters.outer, filters.inner * filters.taps, filterStep(filters), (f, first, count) => {
       const [w, u] = [f.let(i32(wAt), 'w'), f.let(i32(address), 'u')];
       f.repeat(groups, () => {
         f.call(run, w, u, first, count);
@@ -185,5 +191,5 @@ export class TiledLinear {
 /** Whether a pooling's windows are tiles. */
 function isTilePool(pool: GraphNode, sizes: TiledSizes): boolean {
   const { kernel, stride } = poolKernelOf(pool, pool.target, densePlanes(pool.reads[0]!.shape, 1), 0);
-  return kernel.join() === '1,2,2' && stride.join() === '1,2,2' && canPoolTiles(sizes.y);
+  return sizes.row === undefined && kernel.join() === '1,2,2' && stride.join() === '1,2,2' && canPoolTiles(sizes.y);
 }

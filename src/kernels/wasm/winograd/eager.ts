@@ -5,8 +5,8 @@ import { layoutKernels } from '../layout.ts';
 import { narrowFirst, writeStrided } from '../transfer.ts';
 import { product, type Unit, unitsOf } from './geometry.ts';
 import { gradientFunctions, gradientKey, gradientScratch } from './gradient.ts';
+import type { GradientPlan, LinearPlan } from './kernel.ts';
 import { linearFunctions, linearKey, linearScratch } from './linear.ts';
-import type { GradientPlan, LinearPlan } from './plan.ts';
 import {
   type FilterGradient,
   filterFloats,
@@ -159,7 +159,7 @@ export function runGradient(
     }
   });
   for (let group = 0; group < groups; group++) {
-    r.back(at.sums + 4 * group * sums, at.dw + 36 * group * back.items, 0, back.items);
+    r.back(at.sums + 4 * group * sums, at.dw + ((4 * y.length) / groups) * group, 0, back.items);
   }
   if (layoutKernels(cache).finite(at.dw, y.length) === 0) return false;
   memory.read(at.dw, y as Float32Array, 0, y.length);

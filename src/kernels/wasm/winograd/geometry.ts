@@ -18,6 +18,8 @@ export interface TiledSizes {
   readonly before: Three;
   /** Taps along the depth. Along height and width there are three. */
   readonly taps: number;
+  /** Taps of a filter that lies along the rows: tiles are four elements of a row (row/geometry.ts). */
+  readonly row?: number;
   /** Floats from image to image of x and of y. */
   readonly xImage: number;
   readonly yImage: number;
@@ -42,6 +44,9 @@ export const product = (list: readonly number[]): number => list.reduce((a, b) =
 /** Tiles of a row, and rows of tiles of a plane. */
 export const tileColumns = (s: TiledSizes): number => Math.ceil(s.y[2] / 2);
 export const tileRows = (s: TiledSizes): number => Math.ceil(s.y[1] / 2);
+
+/** What a chunk's rows count: rows of tiles, or the tiles of a row where filters lie along it. */
+export const chunkedRows = (s: TiledSizes): number => (s.row === undefined ? tileRows(s) : Math.ceil(s.y[2] / 4));
 
 /** Tiles of one plane of a chunk. */
 export const planeTiles = (s: TiledSizes, c: Chunk): number => c.rows * tileColumns(s);
@@ -76,7 +81,7 @@ export function unitsOf(s: TiledSizes, c: Chunk, images: number): Unit[] {
   const units: Unit[] = [];
   for (let image = 0; image < images; image += c.images) {
     for (let plane = 0; plane < s.y[0]; plane += c.planes) {
-      for (let row = 0; row < tileRows(s); row += c.rows) {
+      for (let row = 0; row < chunkedRows(s); row += c.rows) {
         units.push({ image, plane, row, images: Math.min(c.images, images - image) });
       }
     }
@@ -87,6 +92,19 @@ export function unitsOf(s: TiledSizes, c: Chunk, images: number): Unit[] {
 /** All numbers of both, as a part of a cache's key. */
 export function sizesKey(s: TiledSizes, c: Chunk): string {
   const { channels, outputs, taps, xImage, yImage } = s;
-  const numbers = [channels, outputs, ...s.x, ...s.y, ...s.before, taps, xImage, yImage, c.images, c.planes, c.rows];
+  const numbers = [
+    channels,
+    outputs,
+    ...s.x,
+    ...s.y,
+    ...s.before,
+    taps,
+    s.row ?? 0,
+    xImage,
+    yImage,
+    c.images,
+    c.planes,
+    c.rows,
+  ];
   return numbers.join(',');
 }

@@ -9,29 +9,13 @@
  */
 import { FunctionBuilder, i32, type Local, op } from '../assembler.ts';
 import { emitZeros } from '../conductor.ts';
-import {
-  type Chunk,
-  flatLength,
-  flatPitch,
-  oddLines,
-  planePitch,
-  planeTiles,
-  sizesKey,
-  type TiledSizes,
-  tileColumns,
-} from './geometry.ts';
+import { flatLength, flatPitch, oddLines, planePitch, planeTiles, sizesKey, tileColumns } from './geometry.ts';
+import type { GradientKernel } from './kernel.ts';
 import { type Products, productFunctions } from './products.ts';
+import { rowGradientFunctions, rowGradientScratch } from './row/gradient.ts';
 import { type Transform, transformFunction, zeroFloats } from './transforms.ts';
 
 type I = Local<'i32'>;
-
-export interface GradientKernel {
-  readonly sizes: TiledSizes;
-  readonly chunk: Chunk;
-  /** Floats from position to position of the sums. */
-  readonly position: number;
-  readonly fma: boolean;
-}
 
 interface Parts {
   readonly x: Transform;
@@ -92,6 +76,7 @@ const SLACK = 64;
 
 /** Floats of scratch that one chunk needs. */
 export function gradientScratch(k: GradientKernel): number {
+  if (k.sizes.row !== undefined) return rowGradientScratch(k);
   const { x, gradient, zeros } = partsOf(k);
   return zeros + 4 * (x.position + gradient.position) + SLACK;
 }
@@ -101,6 +86,7 @@ export function gradientScratch(k: GradientKernel): number {
  * of positions, `sums` those of its first.
  */
 export function gradientFunctions(k: GradientKernel): FunctionBuilder[] {
+  if (k.sizes.row !== undefined) return rowGradientFunctions(k);
   const parts = partsOf(k);
   const run = new FunctionBuilder('chunk');
   const [x, g, sums, scratch] = ['x', 'g', 'sums', 'scratch'].map((n) => run.param('i32', n)) as [I, I, I, I];

@@ -7,42 +7,18 @@
  * the sums of a few outputs are complete they are transformed back, while they are in the cache.
  */
 import { FunctionBuilder, i32, type Local, op } from '../assembler.ts';
-import { advanceOperands, type Chain, chainKey, operandPointers } from '../chain.ts';
+import { advanceOperands, chainKey, operandPointers } from '../chain.ts';
 import { emitZeros } from '../conductor.ts';
 import { rowFunction, type TapKernel, writtenLength } from '../taps.ts';
 import { splitOutputs } from '../tile.ts';
-import {
-  type Chunk,
-  flatLength,
-  flatPitch,
-  oddLines,
-  planePitch,
-  planeTiles,
-  product,
-  sizesKey,
-  type TiledSizes,
-  tileColumns,
-} from './geometry.ts';
-import { type Output, outputFunction, poolFunction, type TilePool } from './output.ts';
+import { flatLength, flatPitch, oddLines, planePitch, planeTiles, product, sizesKey, tileColumns } from './geometry.ts';
+import type { LinearKernel } from './kernel.ts';
+import { type Output, outputFunction, poolFunction } from './output.ts';
+import { rowLinearFunctions, rowLinearScratch } from './row/linear.ts';
 import { type Transform, transformFunction, zeroFloats } from './transforms.ts';
 import { filterPosition, innerPitch, outerPitch } from './weights.ts';
 
 type I = Local<'i32'>;
-
-export interface LinearKernel {
-  readonly sizes: TiledSizes;
-  readonly chunk: Chunk;
-  /** Outputs of one call, of those that `sizes` counts. */
-  readonly outputs: number;
-  readonly bias: boolean;
-  /** Stores the positive part of the results; absent: all of them. */
-  readonly relu?: boolean;
-  /** Elementwise functions behind that, and before a pooling. */
-  readonly chain?: Chain;
-  readonly fma: boolean;
-  /** Pools the results instead of storing them. */
-  readonly pool?: TilePool;
-}
 
 interface Parts {
   readonly transform: Transform;
@@ -105,6 +81,7 @@ function partsOf({ sizes, chunk, outputs, fma }: LinearKernel): Parts {
 
 /** Floats of scratch that one chunk needs. */
 export function linearScratch(k: LinearKernel): number {
+  if (k.sizes.row !== undefined) return rowLinearScratch(k);
   const { zeros, transformed, sums } = partsOf(k);
   return zeros + transformed + sums;
 }
@@ -115,6 +92,7 @@ export function linearScratch(k: LinearKernel): number {
  * `flag` gets a NaN if a result is not finite.
  */
 export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
+  if (k.sizes.row !== undefined) return rowLinearFunctions(k);
   const { sizes, chunk, fma } = k;
   const parts = partsOf(k);
   const { transform, taps } = parts;

@@ -6,24 +6,8 @@ import type { ConvSizes } from '../convPlan.ts';
 import type { AxisSizes } from '../plan.ts';
 import { splitOutputs } from '../tile.ts';
 import { type Chunk, flatLength, product, type TiledSizes, tileColumns, tileRows } from './geometry.ts';
-import type { GradientKernel } from './gradient.ts';
-import type { LinearKernel } from './linear.ts';
-import type { FilterGradient, Filters } from './weights.ts';
-
-export interface LinearPlan {
-  readonly kernel: LinearKernel;
-  /** Blocks of outputs, each with all of the channels: `kernel.outputs` of them, the last one perhaps fewer. */
-  readonly blocks: number;
-  readonly filters: Filters;
-}
-
-export interface GradientPlan {
-  readonly kernel: GradientKernel;
-  /** Series of chunks with sums of their own, or else the rows of positions apart: 4 bands. */
-  readonly parts: number;
-  readonly bands: 1 | 4;
-  readonly back: FilterGradient;
-}
+import type { GradientPlan, LinearPlan } from './kernel.ts';
+import { isRowTiled, rowGradientPlan, rowLinearPlan, rowPays } from './row/plan.ts';
 
 /** Taps along the depth are unrolled. */
 const MOST_TAPS = 8;
@@ -112,13 +96,15 @@ export function linearPlan(c: ConvSizes, adjoint: boolean, bias: boolean, fma: b
 
 /** The forward convolution by tiles, or null if the direct kernels are as good. */
 export function planTiles(c: ConvSizes, bias: boolean, fma: boolean): LinearPlan | null {
+  if (isRowTiled(c)) return rowPays(c) ? rowLinearPlan(c, false, bias, fma) : null;
   return isTiled(c) && pays(c, fma) ? linearPlan(c, false, bias, fma) : null;
 }
 
 /** The input gradient by tiles, or null. */
 export function planTilesInputGrad(c: ConvSizes, fma: boolean): LinearPlan | null {
-  if (!isTiled(c)) return null;
   const adjoint = adjointSizes(c);
+  if (isRowTiled(c)) return rowPays(adjoint) ? rowLinearPlan(adjoint, true, false, fma) : null;
+  if (!isTiled(c)) return null;
   return pays(adjoint, fma) ? linearPlan(adjoint, true, false, fma) : null;
 }
 
@@ -139,6 +125,7 @@ export function gradientPlan(c: ConvSizes, fma: boolean): GradientPlan {
 
 /** The weight gradient by tiles, or null. */
 export function planTilesWeightGrad(c: ConvSizes, fma: boolean): GradientPlan | null {
+  if (isRowTiled(c)) return rowPays(c) ? rowGradientPlan(c, fma) : null;
   return isTiled(c) && pays(c, fma) ? gradientPlan(c, fma) : null;
 }
 

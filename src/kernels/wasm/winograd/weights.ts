@@ -12,6 +12,8 @@
 import { type Expr, FunctionBuilder, f32x4, i32, type Local, load, loadLane, op } from '../assembler.ts';
 import { vectorAt } from '../tile.ts';
 import { oddLines } from './geometry.ts';
+import { rowFilterFloats, rowFilterFunction, rowFilterGradientFunction, rowOuterPitch } from './row/filters.ts';
+import { PANEL } from './row/geometry.ts';
 
 type V = Expr<'v128'>;
 type I = Local<'i32'>;
@@ -22,18 +24,24 @@ export interface Filters {
   readonly outer: number;
   readonly inner: number;
   readonly taps: number;
+  /** Taps of a filter that lies along the rows. */
+  readonly row?: number;
   /** The input gradient's: weights [inner, outer, …], every axis of the filter reversed. */
   readonly adjoint: boolean;
 }
 
+const isRow = (w: Filters): w is Filters & { readonly row: number } => w.row !== undefined;
 const round4 = (n: number): number => 4 * Math.ceil(n / 4);
 /** Floats of U from tap to tap, outer to outer, position to position, and of all of it. */
 export const innerPitch = (w: Filters): number => round4(w.inner);
-export const outerPitch = (w: Filters): number => w.taps * innerPitch(w);
+export const outerPitch = (w: Filters): number => (isRow(w) ? rowOuterPitch(w) : w.taps * innerPitch(w));
 export const filterPosition = (w: Filters): number => oddLines(w.outer * outerPitch(w));
-export const filterFloats = (w: Filters): number => 16 * filterPosition(w);
+export const filterFloats = (w: Filters): number => (isRow(w) ? rowFilterFloats(w) : 16 * filterPosition(w));
 
-export const filterKey = (w: Filters): string => `winogradFilters ${Object.values(w).join()}`;
+/** Results whose filters are transformed together. */
+export const filterStep = (w: Filters): number => (isRow(w) ? 4 * PANEL : 1);
+
+export const filterKey = (w: Filters): string => `winogradFilters ${Object.entries(w).join()}`;
 
 /** 2G times three numbers. */
 function spread(f: FunctionBuilder, w0: V, w1: V, w2: V): Quad {
@@ -55,6 +63,7 @@ function gather(f: FunctionBuilder, at: I, floats: number, step: number, lanes: 
 
 /** `filters(w, u, first, count)`: the weights of some of a group's results. */
 export function filterFunction(w: Filters): FunctionBuilder {
+  if (isRow(w)) return rowFilterFunction(w);
   const f = new FunctionBuilder('filters');
   const [from, to, first, count] = ['w', 'u', 'first', 'count'].map((n) => f.param('i32', n)) as [I, I, I, I];
   const size = 9 * w.taps;
@@ -121,15 +130,19 @@ export interface FilterGradient {
   /** Sums of all weights that are added up, and floats from one to the next. */
   readonly parts: number;
   readonly distance: number;
+  /** Of filters along rows: taps, channels, and where the sums of each product are. */
+  readonly row?: { readonly taps: number; readonly channels: number; readonly places: readonly number[] };
 }
 
-export const filterGradientKey = (g: FilterGradient): string => `winogradBack ${Object.values(g).join()}`;
+export const filterGradientKey = ({ row, ...g }: FilterGradient): string =>
+  `winogradBack ${Object.values(g).join()} ${row ? [row.taps, row.channels, ...row.places].join() : ''}`;
 
 /**
  * `back(sums, dw, first, count)`: sums [position][items] to weights [items][3][3], for a range of items that begins and
  * ends with a multiple of four, or with the last item.
  */
 export function filterGradientFunction(g: FilterGradient): FunctionBuilder {
+  if (g.row !== undefined) return rowFilterGradientFunction({ ...g, ...g.row });
   const f = new FunctionBuilder('back');
   const [from, to, first, count] = ['sums', 'dw', 'first', 'count'].map((n) => f.param('i32', n)) as [I, I, I, I];
   const sumAt = (floats: number): V => {

@@ -44,7 +44,6 @@ describe('tiles', () => {
       'a dilation',
       { ...conv2(8, 64, 64, 14), axes: [absent, same(14), { ...same(14), dilation: 2, before: 2 }] as Axes },
     ],
-    ['rows alone', { ...conv2(64, 32, 64, 14), axes: [absent, absent, same(196)] as Axes }],
   ])('are not used for %s', (_, sizes) => {
     expect(plans(sizes)).toEqual([null, null, null]);
   });
