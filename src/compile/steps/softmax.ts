@@ -41,6 +41,7 @@ export function softmaxStep({ nodes }: Group, context: StepContext): Step {
     result,
     gStride: g === undefined || isUniform(g) ? 0 : 1,
     ignoreIndex,
+    inFours: lines.lines % 4 === 0 && lines.length % 4 === 0,
     fma: features().relaxed,
   };
   const run = context.imported(softmaxKey(kernel), () => softmaxFunctions(kernel));

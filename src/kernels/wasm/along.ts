@@ -145,7 +145,7 @@ function softmaxKernel(
   ignoreIndex: number = -1,
 ): (lines: Lines, gStride: 0 | 1, cache: KernelCache) => KernelFunction {
   return (lines, gStride, cache) => {
-    const kernel: SoftmaxKernel = { ...lines, result, gStride, ignoreIndex, fma: features().relaxed };
+    const kernel: SoftmaxKernel = { ...lines, result, gStride, ignoreIndex, inFours: false, fma: features().relaxed };
     return cache.get(softmaxKey(kernel), () => softmaxFunctions(kernel)).run as KernelFunction;
   };
 }

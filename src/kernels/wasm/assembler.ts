@@ -194,10 +194,10 @@ function words(a: number, b: number, c: number, d: number): Expr<'v128'> {
 /** Four floats, equal if one is given. */
 export function f32x4(a: number): Expr<'v128'>;
 export function f32x4(a: number, b: number, c: number, d: number): Expr<'v128'>;
-export function f32x4(a: number, ...rest: number[]): Expr<'v128'> {
+export function f32x4(a: number, b?: number, c?: number, d?: number): Expr<'v128'> {
   const first = bitsOf(a);
-  const [b = first, c = first, d = first] = rest.map(bitsOf);
-  return words(first, b, c, d);
+  const next = (value: number | undefined): number => (value === undefined ? first : bitsOf(value));
+  return words(first, next(b), next(c), next(d));
 }
 /** Two equal doubles. */
 export function f64x2(value: number): Expr<'v128'> {

@@ -37,6 +37,10 @@ function signed64(out: number[], value: number): void {
   out.push(Number(rest & 127n));
 }
 
+function word(out: number[], value: number): void {
+  out.push(value & 255, (value >> 8) & 255, (value >> 16) & 255, value >>> 24);
+}
+
 const CONTROL: Readonly<Record<string, number>> = { block: 0x02, loop: 0x03, if: 0x04 };
 const BARE: Readonly<Record<string, readonly number[]>> = {
   drop: [0x1a],
@@ -73,13 +77,13 @@ function encodeListed(out: number[], { code, kind, align }: Entry, immediates: r
 /** An instruction of a form of its own, behind its operands. */
 function encodeOther(out: number[], node: Node, functions: readonly FunctionBuilder[]): void {
   const { name, immediates } = node;
-  const [value = 0] = immediates;
+  const value = immediates[0] as number;
   if (name === 'i32.const') {
     out.push(0x41);
     signed(out, value);
   } else if (name === 'v128.const') {
     out.push(0xfd, 0x0c);
-    for (const w of immediates) out.push(w & 255, (w >> 8) & 255, (w >> 16) & 255, w >>> 24);
+    for (let i = 0; i < 4; i++) word(out, immediates[i] as number);
   } else if (name === 'i8x16.shuffle') out.push(0xfd, 0x0d, ...immediates);
   else if (node.bodies !== undefined) {
     out.push(CONTROL[name] as number, 0x40);

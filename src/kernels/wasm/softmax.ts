@@ -37,6 +37,8 @@ export interface SoftmaxKernel extends Lines {
   readonly gStride: 0 | 1;
   /** The label of lines that do not count; an impossible one if all do. */
   readonly ignoreIndex: number;
+  /** Whether the lines of each call are a multiple of four: half of the code is for those that are left. */
+  readonly inFours: boolean;
   readonly fma: boolean;
 }
 
@@ -74,7 +76,7 @@ class SoftmaxEmitter {
     else {
       const body = k.classes <= MOST_HELD ? (w: Width) => this.#held(w) : (w: Width) => this.#columns(w);
       this.#lines(4, i32(4), () => body(4));
-      this.#lines(1, i32(1), () => body(1));
+      if (!k.inFours) this.#lines(1, i32(1), () => body(1));
     }
   }
 
@@ -383,6 +385,6 @@ export function softmaxFunctions(k: SoftmaxKernel): FunctionBuilder[] {
 
 /** Everything that the code depends on, as the cache's key. */
 export function softmaxKey(k: SoftmaxKernel): string {
-  const { result, classes, classStride, lineStride, gStride, ignoreIndex, fma } = k;
-  return `${result} ${classes} ${classStride} ${lineStride} ${gStride} ${ignoreIndex} ${fma ? 'f' : ''}`;
+  const { result, classes, classStride, lineStride, gStride, ignoreIndex, inFours, fma } = k;
+  return `${result} ${classes} ${classStride} ${lineStride} ${gStride} ${ignoreIndex} ${inFours ? '4' : ''}${fma ? 'f' : ''}`;
 }
