@@ -183,7 +183,6 @@ export class Program implements StepContext {
   run(inputs: readonly (Tensor | NumberArray)[]): Tensor[] {
     if (threadCount() > this.#threads) this.#lower(threadCount());
     this.#load(inputs);
-    this.#lastInputs = inputs;
     for (const step of this.#steps) step.prepare?.();
     if (this.#score === null) for (const step of this.#steps) step.finish?.();
     else perform(this.#score);
@@ -195,6 +194,8 @@ export class Program implements StepContext {
     }
     const outputs = this.graph.outputs.map((view) => this.#copyOut(view));
     this.#leaveGradients();
+    // Those of a call that failed would fail again.
+    this.#lastInputs = inputs;
     return outputs;
   }
 

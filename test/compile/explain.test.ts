@@ -65,6 +65,16 @@ describe('report', () => {
     expect(report!.steps.find(({ operations }) => operations.includes('conv'))!.eager).toBeNull();
   });
 
+  test('measures the last call that came to an end', () => {
+    const run = compile((x: Tensor, index: Tensor) => x.gather(0, index.add(1)));
+    const call = (index: number) => (): Tensor => run(tensor([5, 6]), tensor([index]));
+    expect(call(7)).toThrow('gather');
+    expect(run.report({ time: true })[0]!.steps.map(({ milliseconds }) => milliseconds)).toEqual([null, null]);
+    expect(call(0)().toArray()).toEqual([6]);
+    expect(call(7)).toThrow('gather');
+    for (const { milliseconds } of run.report({ time: true })[0]!.steps) expect(milliseconds).toBeGreaterThanOrEqual(0);
+  });
+
   test('says why what has a kernel runs by the eager one', () => {
     const whyNot = (fn: (x: Tensor) => Tensor, ...shape: number[]): (string | null)[] => {
       const run = compile(fn);
