@@ -44,7 +44,7 @@ function convolutions(s: ConvShape): Candidate[] {
     const tiles = tileRunner(direction, sizes);
     const direct = { name: `${direction}, direct kernel`, flops, run: kernelRunner(direction, sizes) };
     // More than 100 % of peak is possible here: operations are those of the definition, not those that are done.
-    return tiles === null ? [direct] : [direct, { name: `${direction}, Winograd F(2×2,3×3)`, flops, run: tiles }];
+    return tiles === null ? [direct] : [direct, { name: `${direction}, Winograd`, flops, run: tiles }];
   };
   return [
     ...alone('forward'),

@@ -14,10 +14,11 @@ import { KernelMemory } from '../../src/kernels/wasm/memory.ts';
 import type { AxisSizes } from '../../src/kernels/wasm/plan.ts';
 import { tapFunctions, tapKey, tapTable } from '../../src/kernels/wasm/taps.ts';
 import { readyGradient, readyLinear } from '../../src/kernels/wasm/winograd/eager.ts';
+import { positionsOf } from '../../src/kernels/wasm/winograd/geometry.ts';
 import { gradientScratch } from '../../src/kernels/wasm/winograd/gradient.ts';
 import type { GradientPlan, LinearPlan } from '../../src/kernels/wasm/winograd/kernel.ts';
 import { planTiles, planTilesInputGrad, planTilesWeightGrad } from '../../src/kernels/wasm/winograd/plan.ts';
-import { filterFloats, outerPitch } from '../../src/kernels/wasm/winograd/weights.ts';
+import { filterFloats, outerPitch, weightsOf } from '../../src/kernels/wasm/winograd/weights.ts';
 import type { ConvShape } from '../shapes.ts';
 
 /** Fills a buffer with small numbers that differ. */
@@ -103,7 +104,7 @@ export function kernelRunner(direction: Direction, c: ConvSizes): () => void {
   return dotRunner(c);
 }
 
-/** The same by tiles (Winograd F(2×2,3×3)), the filters' transforms included, or null where they are not used. */
+/** The same by tiles (Winograd), the filters' transforms included, or null where they are not used. */
 export function tileRunner(direction: Direction, c: ConvSizes): (() => void) | null {
   const fma = features().relaxed;
   if (direction === 'weight gradient') {
@@ -120,7 +121,7 @@ function tiledLinear(plan: LinearPlan, c: ConvSizes): () => void {
   const { filters, chunks, units, scratch } = readyLinear(cache, plan, c.images);
   const { sizes, outputs } = plan.kernel;
   const [xGroup, yOutput] = [sizes.xImage / c.groups, sizes.yImage / c.groups / sizes.outputs];
-  const weights = 9 * plan.filters.outer * plan.filters.inner * plan.filters.taps;
+  const weights = weightsOf(sizes.tileDepth) * plan.filters.outer * plan.filters.inner * plan.filters.taps;
   const counts = [c.images * sizes.xImage, c.images * sizes.yImage, weights, filterFloats(plan.filters), scratch, 4];
   memory.begin(
     counts.reduce((a, b) => a + b, 0),
@@ -139,11 +140,11 @@ function tiledLinear(plan: LinearPlan, c: ConvSizes): () => void {
   return () => {
     for (let g = 0; g < c.groups; g++) {
       filters(w, u, 0, plan.filters.outer);
-      for (const { image, images, plane, row } of units) {
+      for (const { image, images, layer, row } of units) {
         const xAt = x + 4 * (image * sizes.xImage + g * xGroup);
         chunks.forEach((run, b) => {
           const yAt = y + 4 * (image * sizes.yImage + (g * sizes.outputs + b * outputs) * yOutput);
-          run(xAt, u + 4 * b * outputs * outerPitch(plan.filters), yAt, 0, 0, own, flag, images, plane, row);
+          run(xAt, u + 4 * b * outputs * outerPitch(plan.filters), yAt, 0, 0, own, flag, images, layer, row);
         });
       }
     }
@@ -157,7 +158,14 @@ function tiledWeights(plan: GradientPlan, c: ConvSizes): () => void {
   const { kernel, parts } = plan;
   const { sizes, position } = kernel;
   const sums = parts * plan.back.distance;
-  const counts = [c.images * sizes.xImage, c.images * sizes.yImage, sums, 9 * plan.back.items, gradientScratch(kernel)];
+  const bandBytes = positionsOf(sizes.tileDepth) * position;
+  const counts = [
+    c.images * sizes.xImage,
+    c.images * sizes.yImage,
+    sums,
+    weightsOf(sizes.tileDepth) * plan.back.items,
+    gradientScratch(kernel),
+  ];
   memory.begin(
     counts.reduce((a, b) => a + b, 0),
     counts.length,
@@ -168,11 +176,11 @@ function tiledWeights(plan: GradientPlan, c: ConvSizes): () => void {
   return () => {
     for (let group = 0; group < c.groups; group++) {
       memory.zero(s, sums);
-      units.forEach(({ image, images, plane, row }, i) => {
+      units.forEach(({ image, images, layer, row }, i) => {
         const sum = s + 4 * Math.floor((i * parts) / units.length) * plan.back.distance;
         const xAt = x + 4 * (image * sizes.xImage + (group * sizes.xImage) / c.groups);
         const gAt = g + 4 * (image * sizes.yImage + (group * sizes.yImage) / c.groups);
-        for (let band = 0; band < 4; band++) chunk(xAt, gAt, sum + 16 * band * position, own, band, images, plane, row);
+        for (let band = 0; band < 4; band++) chunk(xAt, gAt, sum + band * bandBytes, own, band, images, layer, row);
       });
       back(s, dw, 0, plan.back.items);
     }

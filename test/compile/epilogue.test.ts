@@ -57,6 +57,7 @@ const layers: readonly Layer[] = [
   { name: 'tiles', x: [5, 8, 13, 15], w: [12, 8, 3, 3], padding: 1, bias: true },
   { name: 'tiles, large images', x: [1, 12, 38, 42], w: [16, 12, 3, 3], padding: 1 },
   { name: 'tiles, outputs in blocks', x: [1, 64, 7, 7], w: [140, 64, 3, 3], padding: 1 },
+  { name: 'tiles two planes deep', x: [1, 32, 7, 11, 15], w: [40, 32, 3, 3, 3], padding: 1 },
   { name: 'tiles, narrow', x: [3, 16, 9, 3], w: [24, 16, 3, 3], padding: 1 },
 ];
 

@@ -23,6 +23,8 @@ interface Layer {
   readonly groups?: number;
   readonly padding?: number | readonly number[];
   readonly pool?: number | readonly number[];
+  /** Whether tiles are two planes deep. */
+  readonly isDeep?: true;
 }
 
 const layers: readonly Layer[] = [
@@ -40,6 +42,10 @@ const layers: readonly Layer[] = [
   { name: 'signals in groups and pieces', x: [2, 64, 501], w: [84, 32, 4], groups: 2, padding: 0, pool: 3 },
   { name: 'many outputs of short signals', x: [3, 72, 31], w: [140, 72, 9], padding: 4 },
   { name: 'filters along the rows of pictures', x: [3, 32, 6, 30], w: [32, 32, 1, 6], padding: [0, 3], pool: 2 },
+  { name: 'deep tiles', x: [2, 16, 4, 16, 16], w: [32, 16, 3, 3, 3], pool: 2, isDeep: true },
+  { name: 'deep tiles, odd sizes', x: [1, 32, 7, 11, 15], w: [40, 32, 3, 3, 3], pool: 2, isDeep: true },
+  { name: 'deep tiles, several pieces', x: [1, 24, 4, 26, 28], w: [24, 24, 3, 3, 3], pool: [2, 1, 2], isDeep: true },
+  { name: 'deep tiles, groups', x: [2, 48, 6, 8, 10], w: [48, 24, 3, 3, 3], groups: 2, padding: 0, isDeep: true },
 ];
 
 /** The pooled result of a layer, and the gradients by all that it reads. */
@@ -75,7 +81,8 @@ describe.each(layers)('convolutions by tiles: $name', (layer) => {
     const program = compile(fn);
     const [actual, expected] = [program(...args), fn(...args)];
     actual.forEach((y, i) => expectClose(y, expected[i]!, 2e-5, `result ${i}`));
-    const algorithm = layer.w.at(-2) === 3 ? /Winograd F\(2×2,3×3\)/g : /Winograd F\(2,2\)·F\(2,3\)/g;
+    const flat = layer.w.at(-2) === 3 ? /Winograd F\(2×2,3×3\)/g : /Winograd F\(2,2\)·F\(2,3\)/g;
+    const algorithm = layer.isDeep ? /Winograd F\(2×2×2,3×3×3\)/g : flat;
     expect(String(program.explain()).match(algorithm)?.length).toBeGreaterThanOrEqual(3);
   });
 

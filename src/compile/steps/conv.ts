@@ -36,7 +36,11 @@ function describeConv({ nodes, epilogue }: Group, isSpread: boolean): string {
 
 /** What `explain` calls the tiles. */
 const algorithmOf = ({ kernel }: LinearPlan | GradientPlan): string =>
-  kernel.sizes.row === undefined ? 'Winograd F(2×2,3×3)' : 'Winograd F(2,2)·F(2,3)';
+  kernel.sizes.row !== undefined
+    ? 'Winograd F(2,2)·F(2,3)'
+    : kernel.sizes.tileDepth === 2
+      ? 'Winograd F(2×2×2,3×3×3)'
+      : 'Winograd F(2×2,3×3)';
 
 /** The step of a convolution by tiles and what was fused with it, or null where the direct kernels are as good. */
 function tiledStep(convolution: string, group: Group, spread: GraphNode | null, context: StepContext): Step | null {

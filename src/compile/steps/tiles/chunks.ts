@@ -1,11 +1,11 @@
 /**
- * Chunks of a convolution by tiles: a few whole images, or planes, or rows of tiles, each handled apart from the others;
+ * Chunks of a convolution by tiles: a few whole images, or layers, or rows of tiles, each handled apart from the others;
  * and where the arrays they read lie.
  */
 
 import { type Expr, type FunctionBuilder, i32, type Local, op, select } from '../../../kernels/wasm/assembler.ts';
 import { placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { type Chunk, chunkedRows, type TiledSizes } from '../../../kernels/wasm/winograd/geometry.ts';
+import { type Chunk, chunkedRows, type TiledSizes, tileLayers } from '../../../kernels/wasm/winograd/geometry.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import type { GraphNode, View } from '../../graph.ts';
 import { densePlanes, emitUnpool } from '../pool.ts';
@@ -14,31 +14,31 @@ import type { StepContext } from '../step.ts';
 type Address = Expr<'i32'>;
 type I = Local<'i32'>;
 
-/** Where a chunk begins: its first image, plane and row of tiles; and how many images it has. */
+/** Where a chunk begins: its first image, layer and row of tiles; and how many images it has. */
 export interface Start {
   readonly image: I;
-  readonly plane: I;
+  readonly layer: I;
   readonly row: I;
   readonly images: I;
 }
 
-/** Chunks of a convolution, numbered by image, then plane, then row. */
+/** Chunks of a convolution, numbered by image, then layer, then row. */
 export class Chunks {
   readonly count: number;
   readonly chunk: Chunk;
   /** Whether a chunk has whole images. */
   readonly isWhole: boolean;
   readonly #images: number;
-  readonly #planes: number;
+  readonly #layers: number;
   readonly #rows: number;
 
   constructor(sizes: TiledSizes, chunk: Chunk, images: number) {
     this.chunk = chunk;
     this.#images = images;
-    this.#planes = Math.ceil(sizes.y[0] / chunk.planes);
+    this.#layers = Math.ceil(tileLayers(sizes) / chunk.layers);
     this.#rows = Math.ceil(chunkedRows(sizes) / chunk.rows);
-    this.isWhole = this.#planes * this.#rows === 1;
-    this.count = Math.ceil(images / chunk.images) * this.#planes * this.#rows;
+    this.isWhole = this.#layers * this.#rows === 1;
+    this.count = Math.ceil(images / chunk.images) * this.#layers * this.#rows;
   }
 
   /** Images of the last chunk. */
@@ -47,15 +47,15 @@ export class Chunks {
   }
 
   at(f: FunctionBuilder, number: Address): Start {
-    const { images, planes, rows } = this.chunk;
+    const { images, layers, rows } = this.chunk;
     const part = (of: Address, count: number): Address => (count === 1 ? of : op('i32.div_u', of, i32(count)));
     const place = (of: Address, count: number, each: number): I =>
       f.let(count === 1 ? i32(0) : op('i32.mul', op('i32.rem_u', of, i32(count)), i32(each)), 'place');
-    const image = f.let(op('i32.mul', part(number, this.#planes * this.#rows), i32(images)), 'image');
+    const image = f.let(op('i32.mul', part(number, this.#layers * this.#rows), i32(images)), 'image');
     const left = f.let(op('i32.sub', i32(this.#images), image), 'left');
     return {
       image,
-      plane: place(part(number, this.#rows), this.#planes, planes),
+      layer: place(part(number, this.#rows), this.#layers, layers),
       row: place(number, this.#rows, rows),
       images: f.let(select(left, i32(images), op('i32.lt_u', left, i32(images))), 'images'),
     };

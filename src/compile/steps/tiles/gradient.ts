@@ -3,7 +3,7 @@
 import { type Expr, i32, type Local, op } from '../../../kernels/wasm/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
 import { layoutModule } from '../../../kernels/wasm/layout.ts';
-import { product } from '../../../kernels/wasm/winograd/geometry.ts';
+import { positionsOf, product } from '../../../kernels/wasm/winograd/geometry.ts';
 import { gradientFunctions, gradientKey, gradientScratch } from '../../../kernels/wasm/winograd/gradient.ts';
 import type { GradientPlan } from '../../../kernels/wasm/winograd/kernel.ts';
 import { filterGradientFunction, filterGradientKey } from '../../../kernels/wasm/winograd/weights.ts';
@@ -61,14 +61,15 @@ export class TiledGradient {
     const { sizes, position } = kernel;
     const run = this.#context.imported(gradientKey(kernel), () => gradientFunctions(kernel), 'chunk');
     const scratch = this.#context.perThread(gradientScratch(kernel));
-    const own = (16 / bands) * position;
+    const bandBytes = positionsOf(sizes.tileDepth) * position;
+    const own = (4 / bands) * bandBytes;
     const [xGroup, gGroup] = [4 * sizes.channels * product(sizes.x), 4 * sizes.outputs * product(sizes.y)];
     return {
       units: parts * bands,
       emit: (f, unit, thread) => {
-        const group = (n: number): I => f.let(placeAt(sums + 4 * n * parts * back.distance, [unit, 4 * own]), 'sums');
+        const group = (n: number): I => f.let(placeAt(sums + 4 * n * parts * back.distance, [unit, own]), 'sums');
         const groupSums = Array.from({ length: groups }, (_, n) => group(n));
-        for (const sum of groupSums) emitZeros(f, sum, 4 * own);
+        for (const sum of groupSums) emitZeros(f, sum, own);
         // As in eager execution: chunk i is of series floor(i · parts / chunks).
         const begin = (of: Address): Address =>
           op('i32.div_u', op('i32.add', op('i32.mul', of, i32(chunks.count)), i32(parts - 1)), i32(parts));
@@ -80,12 +81,12 @@ export class TiledGradient {
           groupSums.forEach((sum, n) => {
             const [xn, gn] = [op('i32.add', xAt, i32(n * xGroup)), op('i32.add', gAt, i32(n * gGroup))];
             const memory = scratch.at(thread);
-            const { images, plane, row } = start;
-            if (bands === 4) f.call(run, xn, gn, sum, memory, unit, images, plane, row);
+            const { images, layer, row } = start;
+            if (bands === 4) f.call(run, xn, gn, sum, memory, unit, images, layer, row);
             else {
               for (let band = 0; band < 4; band++) {
-                const at = op('i32.add', sum, i32(16 * band * position));
-                f.call(run, xn, gn, at, memory, i32(band), images, plane, row);
+                const at = op('i32.add', sum, i32(band * bandBytes));
+                f.call(run, xn, gn, at, memory, i32(band), images, layer, row);
               }
             }
           });

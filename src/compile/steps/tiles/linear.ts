@@ -115,7 +115,7 @@ export class TiledLinear {
         const [y, index] = sink.at(start, thread, output).map((at) => f.let(at, 'y')) as [I, I];
         const x = op('i32.add', from, i32(4 * g * sizes.channels * product(sizes.x)));
         const filters = i32(u + 4 * (g * filterFloats(plan.filters) + first * outerPitch(plan.filters)));
-        const more = [i32(biasAt + 4 * output), scratch.at(thread), flag, start.images, start.plane, start.row];
+        const more = [i32(biasAt + 4 * output), scratch.at(thread), flag, start.images, start.layer, start.row];
         f.call(run, x, filters, y, index, ...more, ...chainPointers(loop, result, i32(output), this.#context));
         sink.after?.(f, start, y, output, outputs);
       }
@@ -191,5 +191,6 @@ export class TiledLinear {
 /** Whether a pooling's windows are tiles. */
 function isTilePool(pool: GraphNode, sizes: TiledSizes): boolean {
   const { kernel, stride } = poolKernelOf(pool, pool.target, densePlanes(pool.reads[0]!.shape, 1), 0);
-  return sizes.row === undefined && kernel.join() === '1,2,2' && stride.join() === '1,2,2' && canPoolTiles(sizes.y);
+  const tile = `${sizes.tileDepth},2,2`;
+  return sizes.row === undefined && kernel.join() === tile && stride.join() === tile && canPoolTiles(sizes);
 }

@@ -3,7 +3,7 @@ import type { FloatArray, Strided } from '../../types.ts';
 import type { KernelCache, KernelFunction } from '../cache.ts';
 import { layoutKernels } from '../layout.ts';
 import { narrowFirst, writeStrided } from '../transfer.ts';
-import { product, type Unit, unitsOf } from './geometry.ts';
+import { positionsOf, product, type Unit, unitsOf } from './geometry.ts';
 import { gradientFunctions, gradientKey, gradientScratch } from './gradient.ts';
 import type { GradientPlan, LinearPlan } from './kernel.ts';
 import { linearFunctions, linearKey, linearScratch } from './linear.ts';
@@ -83,7 +83,7 @@ export function runLinear(
   const xGroup = 4 * sizes.channels * product(sizes.x);
   const yOutput = 4 * product(sizes.y);
   let loaded = -1;
-  r.units.forEach(({ image, images: count, plane, row }, i) => {
+  r.units.forEach(({ image, images: count, layer, row }, i) => {
     if (image !== loaded) writeStrided(memory, at.x, narrowFirst(x, image, count));
     loaded = image;
     for (let g = 0; g < groups; g++) {
@@ -91,7 +91,7 @@ export function runLinear(
         const output = g * sizes.outputs + first;
         const u = at.u + g * uGroup + 4 * first * outerPitch(filters);
         const [xAt, yAt, biasAt] = [at.x + g * xGroup, at.y + output * yOutput, at.bias + 4 * output];
-        (r.chunks[b] as KernelFunction)(xAt, u, yAt, 0, biasAt, at.scratch, at.flag, count, plane, row);
+        (r.chunks[b] as KernelFunction)(xAt, u, yAt, 0, biasAt, at.scratch, at.flag, count, layer, row);
       });
     }
     if (r.units[i + 1]?.image !== image) memory.read(at.y, y as Float32Array, image * yImage, count * yImage);
@@ -130,7 +130,8 @@ export function runGradient(
   const { kernel, back, parts } = r.plan;
   const { sizes, chunk, position } = kernel;
   const { xImage, yImage } = sizes;
-  const sums = parts * 16 * position;
+  const sums = parts * back.distance;
+  const bandBytes = positionsOf(sizes.tileDepth) * position;
   const counts = {
     x: chunk.images * xImage,
     g: chunk.images * yImage,
@@ -143,7 +144,7 @@ export function runGradient(
   memory.zero(at.sums, counts.sums);
   const [xGroup, gGroup] = [4 * sizes.channels * product(sizes.x), 4 * sizes.outputs * product(sizes.y)];
   let loaded = -1;
-  r.units.forEach(({ image, images, plane, row }, i) => {
+  r.units.forEach(({ image, images, layer, row }, i) => {
     if (image !== loaded) {
       writeStrided(memory, at.x, narrowFirst(x, image, images));
       writeStrided(memory, at.g, narrowFirst(g, image, images));
@@ -154,7 +155,7 @@ export function runGradient(
       const sum = at.sums + 4 * (group * sums + series * back.distance);
       const [xg, gg] = [at.x + group * xGroup, at.g + group * gGroup];
       for (let band = 0; band < 4; band++) {
-        r.chunk(xg, gg, sum + 16 * band * position, at.scratch, band, images, plane, row);
+        r.chunk(xg, gg, sum + band * bandBytes, at.scratch, band, images, layer, row);
       }
     }
   });

@@ -1,11 +1,15 @@
 /**
- * Tiles. Height and width of the result are cut into tiles of 2 × 2, each of which reads a patch of 4 × 4; planes along
- * the depth stay apart, and the filter's taps along it are summed one by one. A chunk is what is transformed, multiplied
- * and transformed back at once: so many images, planes and rows of tiles that all of it stays in the second-level cache.
+ * Tiles. Height and width of the result are cut into tiles of 2 × 2, each of which reads a patch of 4 × 4. Along the depth
+ * either planes stay apart, and the filter's taps are summed one by one; or tiles are two planes deep, 2 × 2 × 2 of patches
+ * of 4 × 4 × 4. A layer of tiles is a plane of the former and two planes of the latter. A chunk is what is transformed,
+ * multiplied and transformed back at once: so many images, layers and rows of tiles that all of it stays in the second-level
+ * cache.
  *
- * In the transformed domain a channel is one row of floats: image after image, plane after plane, tile after tile. A tap
+ * In the transformed domain a channel is one row of floats: image after image, layer after layer, tile after tile. A tap
  * along the depth is then a constant distance, as in the direct kernels (plan.ts).
  */
+
+export type TileDepth = 1 | 2;
 
 type Three = readonly [number, number, number];
 
@@ -16,10 +20,12 @@ export interface TiledSizes {
   readonly x: Three;
   readonly y: Three;
   readonly before: Three;
-  /** Taps along the depth. Along height and width there are three. */
+  /** Taps along the depth that are summed one by one. Along height and width there are three. */
   readonly taps: number;
   /** Taps of a filter that lies along the rows: tiles are four elements of a row (row/geometry.ts). */
   readonly row?: number;
+  /** Planes of a tile: with two, the filter's three taps along the depth are transformed, and `taps` is 1. */
+  readonly tileDepth: TileDepth;
   /** Floats from image to image of x and of y. */
   readonly xImage: number;
   readonly yImage: number;
@@ -27,8 +33,8 @@ export interface TiledSizes {
 
 export interface Chunk {
   readonly images: number;
-  /** Planes of the result. */
-  readonly planes: number;
+  /** Layers of tiles. */
+  readonly layers: number;
   /** Rows of tiles. */
   readonly rows: number;
 }
@@ -41,28 +47,32 @@ export interface Planes {
 
 export const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
-/** Tiles of a row, and rows of tiles of a plane. */
+/** Places of the transformed domain: what a patch becomes. */
+export const positionsOf = (tileDepth: TileDepth): number => (tileDepth === 2 ? 64 : 16);
+
+/** Tiles of a row, rows of tiles of a layer, and layers. */
 export const tileColumns = (s: TiledSizes): number => Math.ceil(s.y[2] / 2);
 export const tileRows = (s: TiledSizes): number => Math.ceil(s.y[1] / 2);
+export const tileLayers = (s: TiledSizes): number => Math.ceil(s.y[0] / s.tileDepth);
 
 /** What a chunk's rows count: rows of tiles, or the tiles of a row where filters lie along it. */
 export const chunkedRows = (s: TiledSizes): number => (s.row === undefined ? tileRows(s) : Math.ceil(s.y[2] / 4));
 
-/** Tiles of one plane of a chunk. */
-export const planeTiles = (s: TiledSizes, c: Chunk): number => c.rows * tileColumns(s);
+/** Tiles of one layer of a chunk. */
+export const layerTiles = (s: TiledSizes, c: Chunk): number => c.rows * tileColumns(s);
 
-/** Planes from image to image in the transformed domain. */
-export const planePitch = (s: TiledSizes, c: Chunk): number => c.planes + s.taps - 1;
+/** Layers from image to image in the transformed domain. */
+export const layerPitch = (s: TiledSizes, c: Chunk): number => c.layers + s.taps - 1;
 
-/** Floats of a transformed channel of the result: the planes between images included. */
+/** Floats of a transformed channel of the result: the layers between images included. */
 export const flatLength = (s: TiledSizes, c: Chunk): number =>
-  ((c.images - 1) * planePitch(s, c) + c.planes) * planeTiles(s, c);
+  ((c.images - 1) * layerPitch(s, c) + c.layers) * layerTiles(s, c);
 
 /** Floats that hold a transformed channel of x, and of the gradient. */
 export const flatPitch = (s: TiledSizes, c: Chunk): number =>
-  4 * Math.ceil((c.images * planePitch(s, c) * planeTiles(s, c)) / 4);
+  4 * Math.ceil((c.images * layerPitch(s, c) * layerTiles(s, c)) / 4);
 
-/** Floats rounded up to an odd number of cache lines, so that equal places of 16 positions lie in different sets. */
+/** Floats rounded up to an odd number of cache lines, so that equal places of all positions lie in different sets. */
 export function oddLines(floats: number): number {
   const lines = Math.ceil(floats / 16);
   return 16 * (lines % 2 === 0 ? lines + 1 : lines);
@@ -71,7 +81,7 @@ export function oddLines(floats: number): number {
 /** Where chunks begin: every unit of work of a convolution. */
 export interface Unit {
   readonly image: number;
-  readonly plane: number;
+  readonly layer: number;
   readonly row: number;
   /** Images of this chunk: the last one may have fewer. */
   readonly images: number;
@@ -80,9 +90,9 @@ export interface Unit {
 export function unitsOf(s: TiledSizes, c: Chunk, images: number): Unit[] {
   const units: Unit[] = [];
   for (let image = 0; image < images; image += c.images) {
-    for (let plane = 0; plane < s.y[0]; plane += c.planes) {
+    for (let layer = 0; layer < tileLayers(s); layer += c.layers) {
       for (let row = 0; row < chunkedRows(s); row += c.rows) {
-        units.push({ image, plane, row, images: Math.min(c.images, images - image) });
+        units.push({ image, layer, row, images: Math.min(c.images, images - image) });
       }
     }
   }
@@ -91,20 +101,7 @@ export function unitsOf(s: TiledSizes, c: Chunk, images: number): Unit[] {
 
 /** All numbers of both, as a part of a cache's key. */
 export function sizesKey(s: TiledSizes, c: Chunk): string {
-  const { channels, outputs, taps, xImage, yImage } = s;
-  const numbers = [
-    channels,
-    outputs,
-    ...s.x,
-    ...s.y,
-    ...s.before,
-    taps,
-    s.row ?? 0,
-    xImage,
-    yImage,
-    c.images,
-    c.planes,
-    c.rows,
-  ];
-  return numbers.join(',');
+  const { channels, outputs, taps, tileDepth, row = 0, xImage, yImage } = s;
+  const chunk = [c.images, c.layers, c.rows];
+  return [channels, outputs, ...s.x, ...s.y, ...s.before, taps, tileDepth, row, xImage, yImage, ...chunk].join(',');
 }

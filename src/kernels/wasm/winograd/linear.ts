@@ -1,7 +1,7 @@
 /**
  * A chunk of a convolution, or of an input gradient, by minimal filtering: transform x, multiply, transform back.
  *
- *   M[i][o][tile] = Σ_c Σ_t U[i][o][t][c] · V[i][c][tile + t planes]      for the 16 positions i
+ *   M[i][o][tile] = Σ_c Σ_t U[i][o][t][c] · V[i][c][tile + t layers]      for the 16 or 64 positions i
  *
  * The product is the row kernel of the direct convolution (taps.ts) with the positions one after the other. As soon as
  * the sums of a few outputs are complete they are transformed back, while they are in the cache.
@@ -11,12 +11,23 @@ import { advanceOperands, chainKey, operandPointers } from '../chain.ts';
 import { emitZeros } from '../conductor.ts';
 import { rowFunction, type TapKernel, writtenLength } from '../taps.ts';
 import { splitOutputs } from '../tile.ts';
-import { flatLength, flatPitch, oddLines, planePitch, planeTiles, product, sizesKey, tileColumns } from './geometry.ts';
+import {
+  flatLength,
+  flatPitch,
+  layerPitch,
+  layerTiles,
+  oddLines,
+  positionsOf,
+  product,
+  sizesKey,
+  type TiledSizes,
+  tileColumns,
+} from './geometry.ts';
 import type { LinearKernel } from './kernel.ts';
 import { type Output, outputFunction, poolFunction } from './output.ts';
 import { rowLinearFunctions, rowLinearScratch } from './row/linear.ts';
-import { type Transform, transformFunction, zeroFloats } from './transforms.ts';
-import { filterPosition, innerPitch, outerPitch } from './weights.ts';
+import { planeFloats, type Transform, transformFunctions, zeroFloats } from './transforms.ts';
+import { type Filters, filterPosition, innerPitch, outerPitch } from './weights.ts';
 
 type I = Local<'i32'>;
 
@@ -26,6 +37,7 @@ interface Parts {
   readonly sumPosition: number;
   /** Floats of the scratch's parts. */
   readonly zeros: number;
+  readonly combined: number;
   readonly transformed: number;
   readonly sums: number;
 }
@@ -33,11 +45,21 @@ interface Parts {
 /** Floats that a row's last tile may read beyond its end. */
 const SLACK = 64;
 
+const filtersOf = ({ channels, outputs, taps, tileDepth }: TiledSizes): Filters => ({
+  outer: outputs,
+  inner: channels,
+  taps,
+  tileDepth,
+  adjoint: false,
+});
+
 function partsOf({ sizes, chunk, outputs, fma }: LinearKernel): Parts {
   const channel = flatPitch(sizes, chunk);
   const position = oddLines(sizes.channels * channel + 4);
   const length = flatLength(sizes, chunk);
-  const filters = { outer: sizes.outputs, inner: sizes.channels, taps: sizes.taps, adjoint: false };
+  const { tileDepth } = sizes;
+  const filters = filtersOf(sizes);
+  const positions = positionsOf(tileDepth);
   const yOutput = writtenLength(length, outputs, fma);
   const most = Math.max(...splitOutputs(outputs, fma));
   const transform: Transform = {
@@ -45,9 +67,10 @@ function partsOf({ sizes, chunk, outputs, fma }: LinearKernel): Parts {
     channels: sizes.channels,
     source: { size: sizes.x, image: sizes.xImage },
     before: sizes.before,
+    tileDepth,
     images: chunk.images,
-    planes: planePitch(sizes, chunk),
-    pitch: planePitch(sizes, chunk),
+    layers: layerPitch(sizes, chunk),
+    pitch: layerPitch(sizes, chunk),
     rows: chunk.rows,
     columns: tileColumns(sizes),
     wanted: [0, 1, 2, 3],
@@ -62,7 +85,7 @@ function partsOf({ sizes, chunk, outputs, fma }: LinearKernel): Parts {
       channels: sizes.channels,
       xChannel: channel,
       taps: Array.from({ length: sizes.taps }, (_, t) => ({
-        x: t * planeTiles(sizes, chunk),
+        x: t * layerTiles(sizes, chunk),
         w: t * innerPitch(filters),
       })),
       wChannel: 1,
@@ -74,20 +97,21 @@ function partsOf({ sizes, chunk, outputs, fma }: LinearKernel): Parts {
     },
     sumPosition,
     zeros: zeroFloats(transform),
-    transformed: 16 * position + SLACK,
-    sums: 16 * sumPosition,
+    combined: planeFloats(transform),
+    transformed: positions * position + SLACK,
+    sums: positions * sumPosition,
   };
 }
 
 /** Floats of scratch that one chunk needs. */
 export function linearScratch(k: LinearKernel): number {
   if (k.sizes.row !== undefined) return rowLinearScratch(k);
-  const { zeros, transformed, sums } = partsOf(k);
-  return zeros + transformed + sums;
+  const { zeros, combined, transformed, sums } = partsOf(k);
+  return zeros + combined + transformed + sums;
 }
 
 /**
- * Exported: `chunk(x, u, y, pooledTaps, bias, scratch, flag, images, plane, row, ...operands)`, x and y (the
+ * Exported: `chunk(x, u, y, pooledTaps, bias, scratch, flag, images, layer, row, ...operands)`, x and y (the
  * pooled values, and the numbers of their taps in `pooledTaps`, if there is pooling) at the chunk's first image. The vector at
  * `flag` gets a NaN if a result is not finite.
  */
@@ -100,26 +124,29 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
   const [x, u, y, pooledTaps] = ['x', 'u', 'y', 'pooledTaps'].map((n) => run.param('i32', n)) as [I, I, I, I];
   const bias = run.param('i32', 'bias');
   const [scratch, flag, images] = ['scratch', 'flag', 'images'].map((n) => run.param('i32', n)) as [I, I, I];
-  const [plane, row] = ['plane', 'row'].map((n) => run.param('i32', n)) as [I, I];
+  const [layer, row] = ['layer', 'row'].map((n) => run.param('i32', n)) as [I, I];
   const operands = operandPointers(run, k.chain);
-  const input = transformFunction('input', transform);
-  const made: FunctionBuilder[] = [input];
+  const made = transformFunctions('input', transform);
+  const input = made.at(-1) as FunctionBuilder;
   emitZeros(run, scratch, 4 * parts.zeros);
-  const v = run.let(op('i32.add', scratch, i32(4 * parts.zeros)), 'v');
+  const combined = run.let(op('i32.add', scratch, i32(4 * parts.zeros)), 'combined');
+  const v = run.let(op('i32.add', combined, i32(4 * parts.combined)), 'v');
   const m = run.let(op('i32.add', v, i32(4 * parts.transformed)), 'm');
-  run.call(input, x, v, scratch, images, plane, row);
+  run.call(input, x, v, scratch, combined, images, layer, row, i32(0), i32(4));
   const blocks = splitOutputs(k.outputs, fma);
-  const uPosition = filterPosition({ outer: sizes.outputs, inner: sizes.channels, taps: sizes.taps, adjoint: false });
+  const uPosition = filterPosition(filtersOf(sizes));
   const [depth, height, width] = sizes.y;
-  const ySize = k.pool === undefined ? product(sizes.y) : depth * Math.floor(height / 2) * Math.floor(width / 2);
+  const pooled = Math.floor(depth / sizes.tileDepth) * Math.floor(height / 2) * Math.floor(width / 2);
+  const ySize = k.pool === undefined ? product(sizes.y) : pooled;
   for (const q of new Set(blocks)) {
     const rows = rowFunction(taps, q);
     const output: Output = {
       outputs: q,
       target: { size: sizes.y, image: sizes.yImage },
+      tileDepth: sizes.tileDepth,
       images: chunk.images,
-      planes: chunk.planes,
-      pitch: planePitch(sizes, chunk),
+      layers: chunk.layers,
+      pitch: layerPitch(sizes, chunk),
       rows: chunk.rows,
       columns: tileColumns(sizes),
       position: parts.sumPosition,
@@ -134,13 +161,13 @@ export function linearFunctions(k: LinearKernel): FunctionBuilder[] {
     made.push(rows, back);
     run.repeat(blocks.filter((b) => b === q).length, () => {
       const [vi, ui, mi] = [run.let(v, 'vi'), run.let(u, 'ui'), run.let(m, 'mi')];
-      run.repeat(16, () => {
+      run.repeat(positionsOf(sizes.tileDepth), () => {
         run.call(rows, vi, ui, mi, i32(0), i32(0));
         run.advance(vi, 4 * transform.position);
         run.advance(ui, 4 * uPosition);
         run.advance(mi, 4 * parts.sumPosition);
       });
-      run.call(back, m, y, ...(k.pool ? [pooledTaps] : []), bias, flag, images, plane, row, ...operands);
+      run.call(back, m, y, ...(k.pool ? [pooledTaps] : []), bias, flag, images, layer, row, ...operands);
       run.advance(u, 4 * q * taps.wOutput);
       run.advance(y, 4 * q * ySize);
       if (k.pool) run.advance(pooledTaps, q * ySize);

@@ -1,17 +1,13 @@
 /**
- * Out of the transformed domain: 16 sums of a tile to its 2 × 2 results.
- *
- *   y = ¼ Aᵀ M A + bias        Aᵀ = │1  1  1  0│
- *                                   │0  1 -1  1│
- *
- * Four neighbouring tiles of a row at once. The quarter is here, and not in the filter's transform, so that no filter
- * becomes a denormal number on the way.
+ * Out of the transformed domain: the sums of tiles to results (results.ts), four neighbouring tiles of a row at once, which
+ * are stored, or pooled.
  */
 import { type Expr, FunctionBuilder, f32x4, i32, i32x4, type Local, op, shuffle } from '../assembler.ts';
 import { advanceOperands, type Chain, ChainEmitter, operandPointers } from '../chain.ts';
 import { storeBytes } from '../pooling.ts';
 import { multiplyAdd, positivePart, splatAt, vectorAt } from '../tile.ts';
-import type { Planes } from './geometry.ts';
+import type { Planes, TileDepth, TiledSizes } from './geometry.ts';
+import { emitResults, type Z } from './results.ts';
 
 type V = Expr<'v128'>;
 type I = Local<'i32'>;
@@ -19,9 +15,10 @@ type I = Local<'i32'>;
 export interface Output {
   readonly outputs: number;
   readonly target: Planes;
+  readonly tileDepth: TileDepth;
   readonly images: number;
-  readonly planes: number;
-  /** Planes from image to image of the sums. */
+  readonly layers: number;
+  /** Layers from image to image of the sums. */
   readonly pitch: number;
   readonly rows: number;
   readonly columns: number;
@@ -38,7 +35,7 @@ export interface Output {
   readonly pool?: TilePool;
 }
 
-/** Max pooling by windows of 2 × 2, side by side: the results of a tile are one window, if they all exist. */
+/** Max pooling by windows side by side of a tile's size: its results are one window, if they all exist. */
 export interface TilePool {
   /** Whether the numbers of the (first) largest in their windows are wanted, too, as bytes. */
   readonly hasTaps: boolean;
@@ -48,9 +45,9 @@ export interface TilePool {
   readonly image: number;
 }
 
-/** Whether windows of 2 × 2 of planes of this size can be pooled on the way: rows of four at least. */
-export const canPoolTiles = (size: readonly number[]): boolean =>
-  (size.at(-1) as number) >= 8 && (size.at(-2) as number) >= 2;
+/** Whether windows of the size of tiles can be pooled on the way: rows of four at least. */
+export const canPoolTiles = ({ y: [depth, height, width], tileDepth }: TiledSizes): boolean =>
+  width >= 8 && height >= 2 && depth >= tileDepth;
 
 /** What a function keeps while it goes over the sums: whether they were finite, and what is done to each result. */
 interface Ending {
@@ -100,37 +97,25 @@ interface Place {
   readonly floats: number;
   /** Columns of the result that the four tiles have. */
   readonly width: number;
-  /** Is there a second row? */
+  /** Is there a second row, and a second plane? */
   readonly bottom: (body: () => void) => void;
-}
-
-/** The four results of four tiles: first row even and odd, second row even and odd. */
-function emitResults(f: FunctionBuilder, o: Output, m: I, tile: number, bias: V): (row: 0 | 1) => [V, V] {
-  const sums = [0, 1, 2, 3].map((j) => {
-    const [m0, m1, m2, m3] = [0, 1, 2, 3].map((i) => vectorAt(m, (4 * i + j) * o.position + tile));
-    const [a, b] = [f.let(m1 as V, 'm'), f.let(m2 as V, 'm')];
-    return [
-      f.let(op('f32x4.add', op('f32x4.add', a, b), m0 as V), 's'),
-      f.let(op('f32x4.add', op('f32x4.sub', a, b), m3 as V), 's'),
-    ] as const;
-  });
-  const scaled = (v: V): V =>
-    f.let(o.bias ? multiplyAdd(o.fma, v, f32x4(0.25), bias) : op('f32x4.mul', v, f32x4(0.25)), 'y');
-  return (r) => {
-    const [s0, s1, s2, s3] = sums.map((s): V => s[r]) as [V, V, V, V];
-    return [scaled(op('f32x4.add', op('f32x4.add', s1, s2), s0)), scaled(op('f32x4.add', op('f32x4.sub', s1, s2), s3))];
-  };
+  readonly back: (body: () => void) => void;
 }
 
 function emitGroup(f: FunctionBuilder, o: Output, at: Place, bias: V, end: Ending): void {
   const results = emitResults(f, o, at.m, at.tile, bias);
-  const row = (r: 0 | 1): [V, V] => {
-    const [even, odd] = results(r);
-    return [shuffle(even, odd, [0, 4, 1, 5]), shuffle(even, odd, [2, 6, 3, 7])];
+  const [, height, width] = o.target.size;
+  const row = (z: Z, r: Z): void => {
+    const [even, odd] = results(z, r);
+    const eight: [V, V] = [shuffle(even, odd, [0, 4, 1, 5]), shuffle(even, odd, [2, 6, 3, 7])];
+    storeRow(f, o, at.y, (z * height + r) * width + at.floats, eight, at.width, end);
   };
-  const width = o.target.size[2];
-  storeRow(f, o, at.y, at.floats, row(0), at.width, end);
-  at.bottom(() => storeRow(f, o, at.y, width + at.floats, row(1), at.width, end));
+  const plane = (z: Z): void => {
+    row(z, 0);
+    at.bottom(() => row(z, 1));
+  };
+  plane(0);
+  if (o.tileDepth === 2) at.back(() => plane(1));
 }
 
 /** The largest of each of four tiles, and its number in the tile. */
@@ -149,13 +134,20 @@ function emitWindows(
   };
   // What a chain makes of finite numbers need not be finite, and pmax would let go of a NaN.
   const finished = (value: V): V => (chain ? noted(f.let(chain.emit(noted(value), at.y, 0), 'y')) : noted(value));
-  const [first, ...others] = [...results(0), ...results(1)].map(finished) as [V, V, V, V];
-  const most = f.let(first, 'most');
-  const where = f.let(i32x4(0), 'where');
-  others.forEach((value, i) => {
-    if (o.pool?.hasTaps) f.set(where, op('v128.bitselect', i32x4(i + 1), where, op('f32x4.gt', value, most)));
-    // pmax(most, value) is value only where it is larger: of equal ones, 0 and -0 among them, the first is kept.
-    f.set(most, op('f32x4.pmax', most, value));
+  const [most, where] = [f.local('v128', 'most'), f.let(i32x4(0), 'where')];
+  const rows = [0, 1].flatMap((z) => [0, 1].map((r) => [z, r] as [Z, Z])).slice(0, 2 * o.tileDepth);
+  rows.forEach(([z, r], at) => {
+    results(z, r).forEach((result, c) => {
+      const value = finished(result);
+      const tap = 2 * at + c;
+      if (tap === 0) {
+        f.set(most, value);
+        return;
+      }
+      if (o.pool?.hasTaps) f.set(where, op('v128.bitselect', i32x4(tap), where, op('f32x4.gt', value, most)));
+      // pmax(most, value) is value only where it is larger: of equal ones, 0 and -0 among them, the first is kept.
+      f.set(most, op('f32x4.pmax', most, value));
+    });
   });
   if (o.pool?.relu) f.set(most, positivePart(most));
   f.store('v128.store', at.y, most, 4 * at.tile);
@@ -176,19 +168,27 @@ function emitWindowRow(f: FunctionBuilder, o: Output, m: I, y: I, taps: I, bias:
 }
 
 /** One row of tiles. */
-function emitRow(f: FunctionBuilder, o: Output, m: I, y: I, bias: V, end: Ending, bottom: Place['bottom']): void {
+function emitRow(
+  f: FunctionBuilder,
+  o: Output,
+  m: I,
+  y: I,
+  bias: V,
+  end: Ending,
+  exists: Pick<Place, 'bottom' | 'back'>,
+): void {
   const width = o.target.size[2];
   // All but the last group have whole tiles; the last one overlaps the one before, or is alone.
   const groups = Math.ceil(o.columns / 4) - 1;
   const [p, q] = groups > 1 ? [f.let(m, 'p'), f.let(y, 'q')] : [m, y];
   f.repeat(groups, () => {
-    emitGroup(f, o, { m: p, tile: 0, y: q, floats: 0, width: 8, bottom }, bias, end);
+    emitGroup(f, o, { m: p, tile: 0, y: q, floats: 0, width: 8, ...exists }, bias, end);
     if (groups === 1) return;
     f.advance(p, 16);
     f.advance(q, 32);
   });
   const last = Math.max(0, o.columns - 4);
-  emitGroup(f, o, { m, tile: last, y, floats: 2 * last, width: width - 2 * last, bottom }, bias, end);
+  emitGroup(f, o, { m, tile: last, y, floats: 2 * last, width: width - 2 * last, ...exists }, bias, end);
 }
 
 /** The operands of a chain, and how results end that may have one. */
@@ -203,16 +203,17 @@ function beginEnding(
 }
 
 /**
- * output(m, y, bias, flag, images, plane0, row0, ...operands): `y` at the chunk's first image; the vector at `flag` becomes
+ * output(m, y, bias, flag, images, layer0, row0, ...operands): `y` at the chunk's first image; the vector at `flag` becomes
  * NaN in some lane if a result is not finite.
  */
 export function outputFunction(name: string, o: Output): FunctionBuilder {
   const f = new FunctionBuilder(name, { exported: false });
   const [m, y, biasAt, flag] = ['m', 'y', 'bias', 'flag'].map((n) => f.param('i32', n)) as [I, I, I, I];
-  const [images, plane0, row0] = ['images', 'plane0', 'row0'].map((n) => f.param('i32', n)) as [I, I, I];
+  const [images, layer0, row0] = ['images', 'layer0', 'row0'].map((n) => f.param('i32', n)) as [I, I, I];
   const [depth, height, width] = o.target.size;
   const plane = height * width;
   const { end, operands } = beginEnding(f, o, flag);
+  const plane0 = f.let(o.tileDepth === 1 ? layer0 : op('i32.mul', layer0, i32(o.tileDepth)), 'plane0');
   const tileRows = Math.ceil(height / 2);
   f.advance(y, op('i32.mul', plane0, i32(4 * plane)));
   f.advance(y, op('i32.mul', row0, i32(8 * width)));
@@ -222,13 +223,15 @@ export function outputFunction(name: string, o: Output): FunctionBuilder {
     const [image, sums, i] = [f.let(y, 'image'), f.let(m, 'sums'), f.let(i32(0), 'i')];
     f.while(i, images, 1, () => {
       const [to, from, d] = [f.let(image, 'to'), f.let(sums, 'from'), f.let(plane0, 'd')];
-      f.repeat(o.planes, () => {
+      f.repeat(o.layers, () => {
+        const bottom = (b: () => void): void =>
+          height % 2 === 0 ? b() : f.if(op('i32.lt_u', r, i32(Math.floor(height / 2))), b);
+        const back = (b: () => void): void => (depth % 2 === 0 ? b() : f.if(op('i32.lt_u', d, i32(depth - 1)), b));
+        const r = f.let(row0, 'r');
         const rows = (): void => {
-          const [line, tiles, r] = [f.let(to, 'line'), f.let(from, 'tiles'), f.let(row0, 'r')];
+          const [line, tiles] = [f.let(to, 'line'), f.let(from, 'tiles')];
           f.repeat(o.rows, () => {
-            const isLast = (): Expr<'i32'> => op('i32.lt_u', r, i32(Math.floor(height / 2)));
-            const body = (): void =>
-              emitRow(f, o, tiles, line, bias, end, height % 2 === 0 ? (b) => b() : (b) => f.if(isLast(), b));
+            const body = (): void => emitRow(f, o, tiles, line, bias, end, { bottom, back });
             if (tileRows % o.rows === 0) body();
             else f.if(op('i32.lt_u', r, i32(tileRows)), body);
             f.advance(r, 1);
@@ -236,10 +239,10 @@ export function outputFunction(name: string, o: Output): FunctionBuilder {
             f.advance(tiles, 4 * o.columns);
           });
         };
-        if (depth % o.planes === 0) rows();
+        if (depth % (o.layers * o.tileDepth) === 0) rows();
         else f.if(op('i32.lt_u', d, i32(depth)), rows);
-        f.advance(d, 1);
-        f.advance(to, 4 * plane);
+        f.advance(d, o.tileDepth);
+        f.advance(to, 4 * o.tileDepth * plane);
         f.advance(from, 4 * o.rows * o.columns);
       });
       f.advance(image, 4 * o.target.image);
@@ -255,18 +258,18 @@ export function outputFunction(name: string, o: Output): FunctionBuilder {
 }
 
 /**
- * pool(m, y, taps, bias, flag, images, plane0, row0, ...operands): the same with the largest of each window in the place of the
+ * pool(m, y, taps, bias, flag, images, layer0, row0, ...operands): the same with the largest of each window in the place of the
  * window; `y` and `taps` at the chunk's first image.
  */
 export function poolFunction(name: string, o: Output): FunctionBuilder {
   const f = new FunctionBuilder(name, { exported: false });
   const [m, y, taps, biasAt] = ['m', 'y', 'taps', 'bias'].map((n) => f.param('i32', n)) as [I, I, I, I];
   const [flag, images] = [f.param('i32', 'flag'), f.param('i32', 'images')];
-  const [plane0, row0] = [f.param('i32', 'plane0'), f.param('i32', 'row0')];
+  const [layer0, row0] = [f.param('i32', 'layer0'), f.param('i32', 'row0')];
   const [depth, height, width] = o.target.size;
-  const [ph, pw] = [Math.floor(height / 2), Math.floor(width / 2)];
+  const [pd, ph, pw] = [Math.floor(depth / o.tileDepth), Math.floor(height / 2), Math.floor(width / 2)];
   const { end, operands } = beginEnding(f, o, flag);
-  const begin = f.let(op('i32.add', op('i32.mul', plane0, i32(ph * pw)), op('i32.mul', row0, i32(pw))), 'begin');
+  const begin = f.let(op('i32.add', op('i32.mul', layer0, i32(ph * pw)), op('i32.mul', row0, i32(pw))), 'begin');
   f.advance(y, op('i32.mul', begin, i32(4)));
   f.advance(taps, begin);
   f.repeat(o.outputs, () => {
@@ -274,10 +277,10 @@ export function poolFunction(name: string, o: Output): FunctionBuilder {
     end.chain?.begin(0);
     const [image, sums, i] = [f.let(i32(0), 'image'), f.let(m, 'sums'), f.let(i32(0), 'i')];
     f.while(i, images, 1, () => {
-      const [to, from, d] = [f.let(image, 'to'), f.let(sums, 'from'), f.let(plane0, 'd')];
-      f.repeat(o.planes, () => {
+      const [to, from, d] = [f.let(image, 'to'), f.let(sums, 'from'), f.let(layer0, 'd')];
+      f.repeat(o.layers, () => {
         const [line, tiles, r] = [f.let(to, 'line'), f.let(from, 'tiles'), f.let(row0, 'r')];
-        f.if(op('i32.lt_u', d, i32(depth)), () =>
+        f.if(op('i32.lt_u', d, i32(pd)), () =>
           f.repeat(o.rows, () => {
             f.if(op('i32.lt_u', r, i32(ph)), () => {
               const value = f.let(op('i32.add', y, op('i32.mul', line, i32(4))), 'v');
@@ -295,8 +298,8 @@ export function poolFunction(name: string, o: Output): FunctionBuilder {
       f.advance(image, (o.pool as TilePool).image);
       f.advance(sums, 4 * o.rows * o.columns * o.pitch);
     });
-    f.advance(y, 4 * depth * ph * pw);
-    f.advance(taps, depth * ph * pw);
+    f.advance(y, 4 * pd * ph * pw);
+    f.advance(taps, pd * ph * pw);
     f.advance(m, 4 * o.channel);
     if (o.bias) f.advance(biasAt, 4);
     advanceOperands(f, o.chain, operands, 1);

@@ -8,7 +8,8 @@
  *
  * Position (i, j) of 16 is row i of Bᵀ (of A) applied to the columns and row j to the rows. Four neighbouring tiles of a
  * row are handled at once, one per lane. Rows beyond the border are read from a row of zeros, columns beyond it are lanes
- * of a vector of zeros.
+ * of a vector of zeros. Where tiles are two planes deep, position (k, i, j) of 64 is position (i, j) of the plane that row k
+ * makes of the layer's (depth.ts).
  */
 import {
   type Expr,
@@ -23,34 +24,34 @@ import {
   shuffle,
 } from '../assembler.ts';
 import { vectorAt } from '../tile.ts';
-import type { Planes } from './geometry.ts';
+import { combinedFloats, combinedPitch, combineFunction, type Layers } from './depth.ts';
+import type { TileDepth } from './geometry.ts';
 
 type V = Expr<'v128'>;
 type I = Local<'i32'>;
 
-export interface Transform {
-  readonly kind: 'x' | 'gradient';
+export interface Transform extends Layers {
   readonly channels: number;
-  readonly source: Planes;
-  /** Zeros before the source along each axis; negative: elements that are not read. */
-  readonly before: readonly [number, number, number];
-  /** Of the chunk: images, planes that are transformed, planes from image to image, rows of tiles, tiles of a row. */
+  readonly tileDepth: TileDepth;
+  /** Of the chunk: images, layers that are transformed, layers from image to image, tiles of a row. */
   readonly images: number;
-  readonly planes: number;
+  readonly layers: number;
   readonly pitch: number;
-  readonly rows: number;
   readonly columns: number;
-  /** Rows of positions wanted, of 0 … 3. */
+  /** Rows of positions wanted, of 0 … 3; of a tile that is two planes deep, all of them. */
   readonly wanted: readonly number[];
   /** Floats of the result from position to position and from channel to channel. */
   readonly position: number;
   readonly channel: number;
-  /** Planes of missing images, and what follows the last, become zeros. */
+  /** Layers of missing images, and what follows the last, become zeros. */
   readonly fill: boolean;
 }
 
 /** Floats of the row of zeros. */
 export const zeroFloats = (t: Transform): number => 4 * Math.ceil(t.source.size[2] / 4);
+
+/** Floats of scratch for a plane that is combined of several. */
+export const planeFloats = (t: Transform): number => (t.tileDepth === 2 ? combinedFloats(t) : 0);
 
 /** Elements of the source's rows 0 … 3 (0 … 1 of a gradient) of a row of tiles. */
 type Rows = readonly I[];
@@ -142,6 +143,20 @@ function emitRow(f: FunctionBuilder, t: Transform, rows: Rows, target: I): void 
   if (t.columns % 4 > 0) emitGroup(f, t, rows, target, Math.max(0, t.columns - 4));
 }
 
+/** layer(plane, target): the rows of tiles of a plane that was combined of a layer's. */
+function layerFunction(t: Transform): FunctionBuilder {
+  const f = new FunctionBuilder(`layer_${t.kind}`, { exported: false });
+  const [plane, target] = [f.param('i32', 'plane'), f.param('i32', 'target')];
+  const pitch = combinedPitch(t);
+  f.repeat(t.rows, () => {
+    const rows = Array.from({ length: t.kind === 'x' ? 4 : 2 }, (_, r) => f.let(plus(plane, 4 * r * pitch), 'row'));
+    emitRow(f, t, rows, target);
+    f.advance(plane, 8 * pitch);
+    f.advance(target, 4 * t.columns);
+  });
+  return f;
+}
+
 /** The rows of tiles of a plane, from row `row0` on. */
 function emitPlane(f: FunctionBuilder, t: Transform, source: Expr<'i32'>, target: I, zeros: I, row0: I): void {
   const [, height, width] = t.source.size;
@@ -175,34 +190,74 @@ function emitZeros(f: FunctionBuilder, t: Transform, target: I, floats: number):
   }
 }
 
+/** Where a transform finds a layer: its first plane, of what number, and where the layer goes. */
+interface Layer {
+  readonly plane: I;
+  readonly at: I;
+  readonly to: I;
+}
+
+interface Params {
+  readonly zeros: I;
+  readonly combined: I;
+  readonly row0: I;
+  /** The range of positions along the depth, of tiles that are two planes deep. */
+  readonly begin: I;
+  readonly end: I;
+}
+
+/** Emits the transform of one layer; `made` gets the functions that this takes. */
+function layerEmitter(t: Transform, p: Params, made: FunctionBuilder[]): (f: FunctionBuilder, layer: Layer) => void {
+  const { zeros, combined, row0 } = p;
+  if (t.tileDepth === 1) {
+    return (f, { plane, at, to }) =>
+      f.if(
+        op('i32.lt_u', plane, i32(t.source.size[0])),
+        () => emitPlane(f, t, at, to, zeros, row0),
+        () => emitZeros(f, t, to, t.rows * t.columns),
+      );
+  }
+  const [combine, layer] = [combineFunction(t), layerFunction(t)];
+  made.push(combine, layer);
+  return (f, { plane, at, to }) => {
+    const [k, target] = [f.let(p.begin, 'k'), f.let(to, 'target')];
+    f.while(k, p.end, 1, () => {
+      f.call(combine, at, combined, zeros, plane, row0, k);
+      f.call(layer, combined, target);
+      f.advance(target, 4 * 16 * t.position);
+    });
+  };
+}
+
 /**
- * transform(source, target, zeros, images, plane0, row0): images from `source` on, of which there are `images`; a row of
- * zeros; the chunk's first plane and first row of tiles.
+ * The module's functions; the last is transform(source, target, zeros, combined, images, layer0, row0, begin, end): images
+ * from `source` on, of which there are `images`; a row of zeros; memory for a combined plane; the chunk's first layer and first
+ * row of tiles; the range of positions along the depth.
  */
-export function transformFunction(name: string, t: Transform): FunctionBuilder {
+export function transformFunctions(name: string, t: Transform): FunctionBuilder[] {
   const f = new FunctionBuilder(name, { exported: false });
-  const [source, target, zeros] = [f.param('i32', 'source'), f.param('i32', 'target'), f.param('i32', 'zeros')];
-  const [images, plane0, row0] = [f.param('i32', 'images'), f.param('i32', 'plane0'), f.param('i32', 'row0')];
+  const made: FunctionBuilder[] = [];
+  const [source, target, zeros, combined, images, layer0, row0, begin, end] = (
+    ['source', 'target', 'zeros', 'combined', 'images', 'layer0', 'row0', 'begin', 'end'] as const
+  ).map((n) => f.param('i32', n)) as [I, I, I, I, I, I, I, I, I];
+  const emitLayer = layerEmitter(t, { zeros, combined, row0, begin, end }, made);
   const [depth, height, width] = t.source.size;
   const tiles = t.rows * t.columns;
   const tail = t.channel - t.images * t.pitch * tiles;
   f.repeat(t.channels, () => {
     const [image, out, i] = [f.let(source, 'image'), f.let(target, 'out'), f.let(i32(0), 'i')];
     const present = (): void => {
-      const plane = f.let(op('i32.sub', plane0, i32(t.before[0])), 'plane');
+      const first = t.tileDepth === 1 ? layer0 : op('i32.mul', layer0, i32(t.tileDepth));
+      const plane = f.let(op('i32.sub', first, i32(t.before[0])), 'plane');
       const at = f.let(op('i32.add', image, op('i32.mul', plane, i32(4 * height * width))), 'at');
       const to = f.let(out, 'to');
-      f.repeat(t.planes, () => {
-        f.if(
-          op('i32.lt_u', plane, i32(depth)),
-          () => emitPlane(f, t, at, to, zeros, row0),
-          () => emitZeros(f, t, to, tiles),
-        );
-        f.advance(plane, 1);
-        f.advance(at, 4 * height * width);
+      f.repeat(t.layers, () => {
+        emitLayer(f, { plane, at, to });
+        f.advance(plane, t.tileDepth);
+        f.advance(at, 4 * t.tileDepth * height * width);
         f.advance(to, 4 * tiles);
       });
-      if (t.fill && t.pitch > t.planes) emitZeros(f, t, to, tiles * (t.pitch - t.planes));
+      if (t.fill && t.pitch > t.layers) emitZeros(f, t, to, tiles * (t.pitch - t.layers));
     };
     f.repeat(t.images, () => {
       f.if(op('i32.lt_u', i, images), present, t.fill ? () => emitZeros(f, t, out, tiles * t.pitch) : undefined);
@@ -215,5 +270,5 @@ export function transformFunction(name: string, t: Transform): FunctionBuilder {
     f.advance(source, 4 * depth * height * width);
     f.advance(target, 4 * t.channel);
   });
-  return f;
+  return [...made, f];
 }

@@ -48,8 +48,37 @@ describe('tiles', () => {
     expect(plans(sizes)).toEqual([null, null, null]);
   });
 
+  const volume = (channels: number, outputs: number, sizes: Axes): ConvSizes => ({
+    images: 4,
+    groups: 1,
+    channels,
+    outputs,
+    axes: sizes,
+  });
+  const cube = (size: number, k = 3): Axes => [same(size, k), same(size), same(size)];
+  it.each([
+    ['many channels', volume(32, 32, cube(16)), 2],
+    ['few channels', volume(8, 8, cube(16)), 1],
+    ['one tap along the depth', volume(32, 32, cube(16, 1)), 1],
+    ['five taps along the depth', volume(32, 32, cube(16, 5)), 1],
+    ['a single plane', volume(32, 32, [same(1), same(16), same(16)]), 1],
+  ])('of volumes with %s are as deep as is cheaper', (_, sizes, tileDepth) => {
+    for (const fma of [true, false]) {
+      const own = [planTiles(sizes, false, fma), planTilesInputGrad(sizes, fma), planTilesWeightGrad(sizes, fma)];
+      expect(own.map((plan) => plan?.kernel.sizes.tileDepth)).toEqual([tileDepth, tileDepth, tileDepth]);
+    }
+  });
+
+  it('leave out as little as they can at the end of volumes', () => {
+    const { sizes, chunk } = planTiles(volume(32, 32, cube(14)), false, true)!.kernel;
+    expect(sizes.tileDepth).toBe(2);
+    expect(7 % chunk.layers).toBe(0);
+    expect(7 % chunk.rows).toBe(0);
+  });
+
   it('are handled in chunks that lie in the second-level cache, several for several threads', () => {
-    for (const sizes of [conv2(64, 8, 16, 14), conv2(64, 32, 64, 14), conv2(8, 64, 64, 56), conv2(2, 64, 64, 224)]) {
+    const pictures = [conv2(64, 8, 16, 14), conv2(64, 32, 64, 14), conv2(8, 64, 64, 56), conv2(2, 64, 64, 224)];
+    for (const sizes of [...pictures, volume(16, 32, cube(14)), volume(32, 32, cube(16))]) {
       const plan = planTiles(sizes, false, true)!;
       expect(4 * linearScratch(plan.kernel)).toBeLessThan(1 << 20);
       const units = unitsOf(plan.kernel.sizes, plan.kernel.chunk, sizes.images).length * plan.blocks;

@@ -110,9 +110,9 @@ function configuration(random: Random): Config {
 function anyChunk(random: Random, chunk: Chunk, rows: number, tiles: number, images: number): Chunk {
   if (random.chance(0.4)) return chunk;
   const cut = random.integer(0, 2);
-  if (cut === 0) return { images: 1, planes: random.integer(1, rows), rows: tiles };
-  if (cut === 1) return { images: 1, planes: 1, rows: random.integer(1, tiles) };
-  return { images: random.integer(1, images + 1), planes: rows, rows: tiles };
+  if (cut === 0) return { images: 1, layers: random.integer(1, rows), rows: tiles };
+  if (cut === 1) return { images: 1, layers: 1, rows: random.integer(1, tiles) };
+  return { images: random.integer(1, images + 1), layers: rows, rows: tiles };
 }
 
 const wide = (x: Strided): Strided => ({ ...x, data: Float64Array.from(x.data) });

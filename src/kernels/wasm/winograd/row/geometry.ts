@@ -6,7 +6,7 @@
  * so that neither the length of rows nor the number of images leaves vectors partly used. The sum for one position is a
  * matrix product of neighbouring columns of V.
  *
- * Planes of sizes are rows, [rows, 1, width], and a chunk has so many images, rows (its planes), and tiles of a row (its
+ * Planes of sizes are rows, [rows, 1, width], and a chunk has so many images, rows (its layers), and tiles of a row (its
  * rows).
  */
 import { type FunctionBuilder, i32, type Local, op } from '../../assembler.ts';
@@ -38,7 +38,7 @@ export const products = (a: RowAlgorithm): number => sum(a.terms);
 export const rowTiles = (width: number): number => Math.ceil(width / TILE);
 
 /** The tiles of a full chunk. */
-export const chunkTiles = (c: Chunk): number => c.images * c.planes * c.rows;
+export const chunkTiles = (c: Chunk): number => c.images * c.layers * c.rows;
 
 /** Floats from tile to tile of numbers for so many products or positions of so many channels. */
 export const tilePitch = (numbers: number, channels: number): number => oddLines(numbers * round4(channels));
@@ -86,7 +86,7 @@ export function tilesIn(
     f.if(op('i32.gt_u', count, i32(most)), () => f.set(count, i32(most)));
     return count;
   };
-  const rows = left(sizes.y[0], row, chunk.planes);
+  const rows = left(sizes.y[0], row, chunk.layers);
   const columns = left(rowTiles(sizes.y[2]), tile, chunk.rows);
   return f.let(op('i32.mul', images, op('i32.mul', rows, columns)), 'tiles');
 }

@@ -40,7 +40,7 @@ function bandParts({ sizes, chunk }: { readonly sizes: TiledSizes; readonly chun
   return bandsOf(sizes).map(({ first, count }) => {
     const terms = algorithm.terms.slice(first, first + count);
     const numbers = (from: number, n: number): number[] => Array.from({ length: n }, (_, i) => from + i);
-    const shared = { results: sizes.y[2], chunkRows: chunk.planes, chunkTiles: chunk.rows };
+    const shared = { results: sizes.y[2], chunkRows: chunk.layers, chunkTiles: chunk.rows };
     return {
       terms,
       x: {

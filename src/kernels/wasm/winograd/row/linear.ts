@@ -35,7 +35,7 @@ function partsOf({ sizes, chunk, fma }: LinearKernel): Parts {
     steps: algorithm.input,
     wanted: Array.from({ length: products(algorithm) }, (_, n) => n),
     pitch: tilePitch(products(algorithm), sizes.channels),
-    chunkRows: chunk.planes,
+    chunkRows: chunk.layers,
     chunkTiles: chunk.rows,
   };
   const most = Math.max(tileNumbers(PANEL, fma), tileNumbers(1, fma));
@@ -96,7 +96,7 @@ export function rowLinearFunctions(k: LinearKernel): FunctionBuilder[] {
       image: sizes.yImage,
       pitch: sumPitch,
       position: 4 * p,
-      chunkRows: chunk.planes,
+      chunkRows: chunk.layers,
       chunkTiles: chunk.rows,
       bias: k.bias,
       relu: k.relu ?? false,

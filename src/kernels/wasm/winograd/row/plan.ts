@@ -44,6 +44,7 @@ function rowSizes({ groups, channels, outputs, axes: [d, h, w] }: ConvSizes): Ti
     y: [rows, 1, w.y],
     before: [0, 0, w.before],
     taps: 1,
+    tileDepth: 1,
     row: w.k,
     xImage: groups * channels * rows * w.x,
     yImage: groups * outputs * rows * w.y,
@@ -57,12 +58,12 @@ const part = (total: number, most: number): number => Math.ceil(total / Math.cei
 function chunkOf(s: TiledSizes, images: number, wanted: number): Chunk {
   const tiles = Math.max(LEAST_TILES, Math.min(MOST_TILES, Math.floor(wanted)));
   const row = rowTiles(s.y[2]);
-  if (row > tiles) return { images: 1, planes: 1, rows: part(row, tiles) };
+  if (row > tiles) return { images: 1, layers: 1, rows: part(row, tiles) };
   const image = s.y[0] * row;
-  if (image > tiles) return { images: 1, planes: part(s.y[0], Math.floor(tiles / row)), rows: row };
+  if (image > tiles) return { images: 1, layers: part(s.y[0], Math.floor(tiles / row)), rows: row };
   // Each of several threads shall have some.
   const shared = Math.max(Math.ceil(images / UNITS), Math.ceil(LEAST_TILES / image));
-  return { images: part(images, Math.min(Math.floor(tiles / image), shared)), planes: s.y[0], rows: row };
+  return { images: part(images, Math.min(Math.floor(tiles / image), shared)), layers: s.y[0], rows: row };
 }
 
 const linearChunk = (s: TiledSizes, images: number): Chunk =>
@@ -84,7 +85,7 @@ export function rowLinearPlan(c: ConvSizes, adjoint: boolean, bias: boolean, fma
   return {
     kernel: { sizes, chunk, outputs, bias, fma },
     blocks: Math.ceil(c.outputs / outputs),
-    filters: { outer: c.outputs, inner: c.channels, taps: 1, row: sizes.row as number, adjoint },
+    filters: { outer: c.outputs, inner: c.channels, taps: 1, tileDepth: 1, row: sizes.row as number, adjoint },
   };
 }
 
@@ -101,6 +102,7 @@ export function rowGradientPlan(c: ConvSizes, fma: boolean): GradientPlan {
     bands: isWhole ? 1 : 4,
     back: {
       items: c.outputs * round4(c.channels),
+      tileDepth: 1,
       position: quarter / 4,
       parts,
       distance: 4 * quarter,
