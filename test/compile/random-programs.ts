@@ -85,10 +85,27 @@ const moves: Record<string, Make> = {
   all: along((x, axis) => x.all(axis)),
 };
 
+const isPicture = (x: Tensor): boolean => x.rank === 4 && Math.min(x.shape[2]!, x.shape[3]!) >= 2;
+
 /** Maxima; of 0 and -0, kernels may choose either. */
 const pooling: Record<string, Make> = {
   maxPool1d: (x) => (x.rank === 3 && x.shape[2]! >= 2 ? tg.maxPool1d(x, 2, { padding: 1 }) : null),
-  maxPool2d: (x) => (x.rank === 4 && Math.min(x.shape[2]!, x.shape[3]!) >= 2 ? tg.maxPool2d(x, 2) : null),
+  maxPool2d: (x) => (isPicture(x) ? tg.maxPool2d(x, 2) : null),
+  poolOfRelu: (x) => (isPicture(x) ? tg.maxPool2d(x.relu(), 2) : null),
+  slopeOfPool: (x) =>
+    isPicture(x) ? tg.grad((y: Tensor) => tg.maxPool2d(y.relu(), 2).tanh().square().sum())(x.detach()) : null,
+  padAround: (x, _, k) => {
+    const modes = ['replicate', 'circular'] as const;
+    return isPicture(x)
+      ? x.pad(
+          [
+            [1, 0],
+            [0, 1],
+          ],
+          { mode: modes[k % 2]! },
+        )
+      : null;
+  },
 };
 
 /** Values of index tensors: whole numbers within an axis, of any shape that fits. */
