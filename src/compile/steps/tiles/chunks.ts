@@ -102,13 +102,13 @@ export function spreadSource(spread: GraphNode, chunks: Chunks, isShared: boolea
   };
 }
 
-/** Filters (of one channel) of a unit. */
+/** Filters of one channel, each of 16 numbers, that a unit handles. */
 const unitFilters = 4096;
 const mostUnits = 8;
 
 /**
  * Units of work on filters: `emit` does `count` items from `first` on. A unit has a multiple of `step` items, which are
- * `size` filters each.
+ * `size` times 16 numbers each.
  */
 export function filterUnits(
   items: number,

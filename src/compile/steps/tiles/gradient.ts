@@ -38,11 +38,12 @@ export class TiledGradient {
     const sums = this.#context.scratch(groups * plan.parts * back.distance).address;
     const run = this.#context.imported(filterGradientKey(back), () => [filterGradientFunction(back)], 'back');
     const to = this.#context.address(node.target);
-    const { size } = node.target.value;
-    const adding = filterUnits(back.items, 1, 4, (f, first, count) => {
+    // A unit's work: every part of the sums is read.
+    const size = (plan.parts * positionsOf(back.tileDepth)) / 16;
+    const adding = filterUnits(back.items, size, 4, (f, first, count) => {
       for (let group = 0; group < groups; group++) {
         const sum = i32(sums + 4 * group * plan.parts * back.distance);
-        f.call(run, sum, i32(to + ((4 * size) / groups) * group), first, count);
+        f.call(run, sum, i32(to + ((4 * node.target.value.size) / groups) * group), first, count);
       }
     });
     const { finite } = this.#context.kernel(...layoutModule('finite'));
@@ -50,7 +51,8 @@ export class TiledGradient {
       name: name,
       tasks: [...g.tasks, this.#sumTask(plan, groups, chunks, from, g, sums), adding],
       finish: () => {
-        if (finite!(to, size) === 0) runApart(spread === null ? [node] : [spread, node], this.#context);
+        if (finite!(to, node.target.value.size) === 0)
+          runApart(spread === null ? [node] : [spread, node], this.#context);
       },
     };
   }

@@ -3,7 +3,7 @@
 import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../kernels/wasm/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
 import { layoutModule } from '../../../kernels/wasm/layout.ts';
-import { product, type TiledSizes } from '../../../kernels/wasm/winograd/geometry.ts';
+import { positionsOf, product, type TiledSizes } from '../../../kernels/wasm/winograd/geometry.ts';
 import type { LinearPlan } from '../../../kernels/wasm/winograd/kernel.ts';
 import { linearFunctions, linearKey, linearScratch } from '../../../kernels/wasm/winograd/linear.ts';
 import { canPoolTiles, type TilePool } from '../../../kernels/wasm/winograd/output.ts';
@@ -49,7 +49,8 @@ export class TiledLinear {
     const group = filterFloats(filters);
     const address = this.#context.scratch(groups * group).address;
     const wAt = this.#context.address(weight);
-    const task = filterUnits(filters.outer, filters.inner * filters.taps, filterStep(filters), (f, first, count) => {
+    const size = (filters.inner * filters.taps * positionsOf(filters.tileDepth)) / 16;
+    const task = filterUnits(filters.outer, size, filterStep(filters), (f, first, count) => {
       const [w, u] = [f.let(i32(wAt), 'w'), f.let(i32(address), 'u')];
       f.repeat(groups, () => {
         f.call(run, w, u, first, count);

@@ -8,6 +8,7 @@ import { splitOutputs } from '../tile.ts';
 import {
   type Chunk,
   flatLength,
+  oddLines,
   positionsOf,
   product,
   type TileDepth,
@@ -148,12 +149,14 @@ export function gradientPlan(c: ConvSizes, tileDepth: TileDepth, fma: boolean): 
   const chunks = chunksOf(sizes, chunk, c.images);
   const positions = positionsOf(tileDepth);
   const floats = positions * items;
+  // Adding up eight parts of 2048 items: 33 µs; 226 µs if all positions of all parts lay in one set of the cache.
+  const position = oddLines(items);
   const parts = floats > SOME_SUMS ? 1 : Math.min(chunks, floats > FEW_SUMS ? UNITS / 2 : UNITS);
   return {
-    kernel: { sizes, chunk, position: items, fma },
+    kernel: { sizes, chunk, position, fma },
     parts,
     bands: floats > SOME_SUMS ? 4 : 1,
-    back: { items, tileDepth, position: items, parts, distance: floats },
+    back: { items, tileDepth, position, parts, distance: positions * position },
   };
 }
 

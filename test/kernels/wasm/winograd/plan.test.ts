@@ -69,6 +69,14 @@ describe('tiles', () => {
     }
   });
 
+  it('keep the sums of neighbouring positions and parts in different sets of the cache', () => {
+    for (const sizes of [conv2(64, 32, 64, 14), conv2(64, 8, 16, 14), volume(16, 32, cube(16))]) {
+      const { kernel, back } = planTilesWeightGrad(sizes, true)!;
+      expect(kernel.position).toBeGreaterThanOrEqual(back.items);
+      expect((kernel.position / 16) % 2).toBe(1);
+    }
+  });
+
   it('leave out as little as they can at the end of volumes', () => {
     const { sizes, chunk } = planTiles(volume(32, 32, cube(14)), false, true)!.kernel;
     expect(sizes.tileDepth).toBe(2);
