@@ -1,24 +1,24 @@
 /** Convolution kernels as a compiled program would use them: planned buffers filled once, only the kernels timed. */
 import type { ConvGeometry } from '../../src/kernels/types.ts';
-import { KernelCache, type KernelFunction } from '../../src/kernels/wasm/cache.ts';
+import { dotFunctions, dotKey, dotTable } from '../../src/kernels/wasm/conv/dots.ts';
 import {
   type ConvPlan,
   type ConvSizes,
   planForward,
   planInputGrad,
   planWeightGrad,
-} from '../../src/kernels/wasm/convPlan.ts';
-import { dotFunctions, dotKey, dotTable } from '../../src/kernels/wasm/dots.ts';
+} from '../../src/kernels/wasm/conv/plan.ts';
+import type { AxisSizes } from '../../src/kernels/wasm/conv/rows.ts';
+import { tapFunctions, tapKey, tapTable } from '../../src/kernels/wasm/conv/taps.ts';
+import { readyGradient, readyLinear } from '../../src/kernels/wasm/conv/winograd/eager.ts';
+import { positionsOf } from '../../src/kernels/wasm/conv/winograd/geometry.ts';
+import { gradientScratch } from '../../src/kernels/wasm/conv/winograd/gradient.ts';
+import type { GradientPlan, LinearPlan } from '../../src/kernels/wasm/conv/winograd/kernel.ts';
+import { planTiles, planTilesInputGrad, planTilesWeightGrad } from '../../src/kernels/wasm/conv/winograd/plan.ts';
+import { filterFloats, outerPitch, weightsOf } from '../../src/kernels/wasm/conv/winograd/weights.ts';
 import { features } from '../../src/kernels/wasm/features.ts';
-import { KernelMemory } from '../../src/kernels/wasm/memory.ts';
-import type { AxisSizes } from '../../src/kernels/wasm/plan.ts';
-import { tapFunctions, tapKey, tapTable } from '../../src/kernels/wasm/taps.ts';
-import { readyGradient, readyLinear } from '../../src/kernels/wasm/winograd/eager.ts';
-import { positionsOf } from '../../src/kernels/wasm/winograd/geometry.ts';
-import { gradientScratch } from '../../src/kernels/wasm/winograd/gradient.ts';
-import type { GradientPlan, LinearPlan } from '../../src/kernels/wasm/winograd/kernel.ts';
-import { planTiles, planTilesInputGrad, planTilesWeightGrad } from '../../src/kernels/wasm/winograd/plan.ts';
-import { filterFloats, outerPitch, weightsOf } from '../../src/kernels/wasm/winograd/weights.ts';
+import { KernelCache, type KernelFunction } from '../../src/kernels/wasm/memory/cache.ts';
+import { KernelMemory } from '../../src/kernels/wasm/memory/memory.ts';
 import type { ConvShape } from '../shapes.ts';
 
 /** Fills a buffer with small numbers that differ. */

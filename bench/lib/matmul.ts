@@ -1,8 +1,9 @@
 /** Matrix products on operands that are in place, as a compiled program runs them. */
-import { KernelCache, type KernelFunction } from '../../src/kernels/wasm/cache.ts';
+
 import { features } from '../../src/kernels/wasm/features.ts';
-import { planMatmul } from '../../src/kernels/wasm/matmulPlan.ts';
-import { KernelMemory } from '../../src/kernels/wasm/memory.ts';
+import { planMatmul } from '../../src/kernels/wasm/matmul/plan.ts';
+import { KernelCache, type KernelFunction } from '../../src/kernels/wasm/memory/cache.ts';
+import { KernelMemory } from '../../src/kernels/wasm/memory/memory.ts';
 import type { MatmulShape } from '../shapes.ts';
 
 /** Runs all units of the product's plan. */

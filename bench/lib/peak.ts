@@ -1,9 +1,9 @@
 /** The inner-loop peak: the register tile alone, on data in the first-level cache. */
 
-import { FunctionBuilder, f32x4 } from '../../src/kernels/wasm/assembler.ts';
-import { encodeModule } from '../../src/kernels/wasm/encode.ts';
+import { FunctionBuilder, f32x4 } from '../../src/kernels/wasm/assembler/assembler.ts';
+import { encodeModule } from '../../src/kernels/wasm/assembler/encode.ts';
+import { splatAt, Tile, vectorAt } from '../../src/kernels/wasm/conv/tile.ts';
 import { features } from '../../src/kernels/wasm/features.ts';
-import { splatAt, Tile, vectorAt } from '../../src/kernels/wasm/tile.ts';
 import type { Candidate } from './timing.ts';
 
 const STEPS = 8;

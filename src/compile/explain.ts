@@ -1,8 +1,8 @@
 /** What a program does, step by step, in numbers: for people who ask where the time goes. */
 
-import { FunctionBuilder, f32x4, op } from '../kernels/wasm/assembler.ts';
+import { FunctionBuilder, f32x4, op } from '../kernels/wasm/assembler/assembler.ts';
+import { hasVectorForm } from '../kernels/wasm/elementwise/forms.ts';
 import { features } from '../kernels/wasm/features.ts';
-import { hasVectorForm } from '../kernels/wasm/loop-forms.ts';
 import { showShape, sizeOf } from '../tensor/shape.ts';
 import { elementBytes, type GraphNode, nameOf, type View } from './graph.ts';
 import type { Group } from './group.ts';

@@ -4,7 +4,7 @@
  */
 
 import type { FloatArray, Strided } from '../kernels/types.ts';
-import { type ElementType, elementsOn } from '../kernels/wasm/heap.ts';
+import { type ElementType, elementsOn } from '../kernels/wasm/memory/heap.ts';
 import { isDense, type Layout, type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';

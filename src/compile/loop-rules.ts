@@ -3,7 +3,7 @@
  * values of the others element by element, in the same order.
  */
 
-import { hasVectorForm } from '../kernels/wasm/loop-forms.ts';
+import { hasVectorForm } from '../kernels/wasm/elementwise/forms.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { type GraphNode, isWhole, nameOf, type Value, type View } from './graph.ts';
 

@@ -5,10 +5,17 @@
 
 import { backend } from '../kernels/backend.ts';
 import type { FloatArray } from '../kernels/types.ts';
-import { type FunctionBuilder, importedFunction } from '../kernels/wasm/assembler.ts';
-import { Lru } from '../kernels/wasm/cache.ts';
-import { encodeModule } from '../kernels/wasm/encode.ts';
-import { type Block, type ElementType, elementsOn, type Heap, resetHeap, sharedHeap } from '../kernels/wasm/heap.ts';
+import { type FunctionBuilder, importedFunction } from '../kernels/wasm/assembler/assembler.ts';
+import { encodeModule } from '../kernels/wasm/assembler/encode.ts';
+import { Lru } from '../kernels/wasm/memory/cache.ts';
+import {
+  type Block,
+  type ElementType,
+  elementsOn,
+  type Heap,
+  resetHeap,
+  sharedHeap,
+} from '../kernels/wasm/memory/heap.ts';
 import { dtypeOf } from '../tensor/dtype.ts';
 import type { Storage } from '../tensor/storage.ts';
 

@@ -12,7 +12,7 @@
 import { kernels } from '../kernels/index.ts';
 import { poolKernels } from '../kernels/pool.ts';
 import type { PoolGeometry, Strided } from '../kernels/types.ts';
-import type { ElementType } from '../kernels/wasm/heap.ts';
+import type { ElementType } from '../kernels/wasm/memory/heap.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 import type { GraphOp } from './graph.ts';
 

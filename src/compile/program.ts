@@ -2,9 +2,9 @@
 
 import { kernels } from '../kernels/index.ts';
 import type { FloatArray, Strided } from '../kernels/types.ts';
-import type { FunctionBuilder } from '../kernels/wasm/assembler.ts';
+import type { FunctionBuilder } from '../kernels/wasm/assembler/assembler.ts';
 import { placeAt } from '../kernels/wasm/conductor.ts';
-import { HEAP_SLACK } from '../kernels/wasm/heap.ts';
+import { HEAP_SLACK } from '../kernels/wasm/memory/heap.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';

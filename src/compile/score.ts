@@ -3,7 +3,7 @@
  * TypeScript between them.
  */
 
-import { type FunctionBuilder, importedFunction } from '../kernels/wasm/assembler.ts';
+import { type FunctionBuilder, importedFunction } from '../kernels/wasm/assembler/assembler.ts';
 import { conductorFunctions, type Task } from '../kernels/wasm/conductor.ts';
 import { type ProgramCode, runProgram, waitForThreads } from '../threads/index.ts';
 import type { Kernel, KernelModule, ProgramMemory } from './memory.ts';

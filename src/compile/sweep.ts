@@ -3,7 +3,7 @@
  * kernel, are one step, whose units run in any order.
  */
 
-import { loopKey } from '../kernels/wasm/loop-kernel.ts';
+import { loopKey } from '../kernels/wasm/elementwise/loop.ts';
 import type { Group } from './group.ts';
 import type { LoopPlan } from './steps/loop-plan.ts';
 

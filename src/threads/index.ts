@@ -4,7 +4,7 @@
  */
 import { OptionError } from '../errors.ts';
 import { type Backend as KernelBackend, backend as kernelBackend } from '../kernels/index.ts';
-import { sharedHeap } from '../kernels/wasm/heap.ts';
+import { sharedHeap } from '../kernels/wasm/memory/heap.ts';
 import { findHost, type Host } from './host.ts';
 import type { ProgramCode } from './library.ts';
 import { type Conductor, Team } from './team.ts';

@@ -1,5 +1,5 @@
 /** Programs as workers find them: their code in shared memory, so that no message has to be sent. */
-import type { Block, Heap } from '../kernels/wasm/heap.ts';
+import type { Block, Heap } from '../kernels/wasm/memory/heap.ts';
 import type { Description, Place } from './layout.ts';
 
 /** All that a thread needs to run a program. */

@@ -4,7 +4,7 @@
  */
 import { ThreadError } from '../errors.ts';
 import { BARRIER } from '../kernels/wasm/barrier.ts';
-import type { Block, Heap } from '../kernels/wasm/heap.ts';
+import type { Block, Heap } from '../kernels/wasm/memory/heap.ts';
 import type { Hand, Host } from './host.ts';
 import { abandoned, CONTROL, CONTROL_BYTES } from './layout.ts';
 import { libraryOf, type ProgramCode } from './library.ts';

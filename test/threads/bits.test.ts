@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { setThreads, type Tensor } from '../../src/index.ts';
-import { sharedHeap } from '../../src/kernels/wasm/heap.ts';
+import { sharedHeap } from '../../src/kernels/wasm/memory/heap.ts';
 import { type Setting, setting, train } from '../compile/random-training.ts';
 
 /** Networks large enough that several threads have work, of odd sizes. */

@@ -7,10 +7,10 @@ import {
   invoke,
   load,
   op,
-} from '../../src/kernels/wasm/assembler.ts';
+} from '../../src/kernels/wasm/assembler/assembler.ts';
+import { encodeModule } from '../../src/kernels/wasm/assembler/encode.ts';
 import { barrierFunction } from '../../src/kernels/wasm/barrier.ts';
-import { encodeModule } from '../../src/kernels/wasm/encode.ts';
-import { sharedHeap } from '../../src/kernels/wasm/heap.ts';
+import { sharedHeap } from '../../src/kernels/wasm/memory/heap.ts';
 import { type Conductor, type ProgramCode, waitForThreads } from '../../src/threads/index.ts';
 
 /** A program with the numbers that its threads share. */

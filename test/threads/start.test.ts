@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { workerSourceFile } from '../../scripts/worker-source.ts';
-import { sharedHeap } from '../../src/kernels/wasm/heap.ts';
+import { sharedHeap } from '../../src/kernels/wasm/memory/heap.ts';
 import type { Host } from '../../src/threads/host.ts';
 import { backend, runProgram, setThreads } from '../../src/threads/index.ts';
 import { patience, Team } from '../../src/threads/team.ts';

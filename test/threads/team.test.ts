@@ -1,8 +1,8 @@
 /** Threads that run programs together, in Node and in a page. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { OptionError, ThreadError } from '../../src/errors.ts';
-import { i32, load, op } from '../../src/kernels/wasm/assembler.ts';
-import { sharedHeap } from '../../src/kernels/wasm/heap.ts';
+import { i32, load, op } from '../../src/kernels/wasm/assembler/assembler.ts';
+import { sharedHeap } from '../../src/kernels/wasm/memory/heap.ts';
 import { backend, runProgram, setThreads, threadCount } from '../../src/threads/index.ts';
 import { patience } from '../../src/threads/team.ts';
 import { countsOf, type Handmade, handmade, type Options } from './programs.ts';

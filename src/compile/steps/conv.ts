@@ -4,10 +4,10 @@
  * back through a pooling.
  */
 
-import { sizesOf } from '../../kernels/wasm/convParts.ts';
+import { sizesOf } from '../../kernels/wasm/conv/parts.ts';
+import type { GradientPlan, LinearPlan } from '../../kernels/wasm/conv/winograd/kernel.ts';
+import { planTiles, planTilesInputGrad, planTilesWeightGrad } from '../../kernels/wasm/conv/winograd/plan.ts';
 import { features } from '../../kernels/wasm/features.ts';
-import type { GradientPlan, LinearPlan } from '../../kernels/wasm/winograd/kernel.ts';
-import { planTiles, planTilesInputGrad, planTilesWeightGrad } from '../../kernels/wasm/winograd/plan.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
 import type { ConvAttrs } from '../patterns.ts';

@@ -1,8 +1,8 @@
 /** What follows a convolution's sums within its step: bias, ReLU, a loop over the results, a max pooling. */
 
-import { type Expr, i32 } from '../../kernels/wasm/assembler.ts';
-import type { Chain } from '../../kernels/wasm/chain.ts';
+import { type Expr, i32 } from '../../kernels/wasm/assembler/assembler.ts';
 import { placeAt } from '../../kernels/wasm/conductor.ts';
+import type { Chain } from '../../kernels/wasm/conv/chain.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
 import { operandKind } from '../passes/epilogue.ts';

@@ -1,8 +1,8 @@
 /** Lines along one axis of a dense array, in units: whole rows, or neighbouring columns of one image. */
 
-import { type Expr, type FunctionBuilder, i32, op, select } from '../../kernels/wasm/assembler.ts';
+import { type Expr, type FunctionBuilder, i32, op, select } from '../../kernels/wasm/assembler/assembler.ts';
 import { placeAt, type Task } from '../../kernels/wasm/conductor.ts';
-import type { Lines } from '../../kernels/wasm/lanes.ts';
+import type { Lines } from '../../kernels/wasm/lines/lanes.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 
 /** Elements that are worth a unit of their own. */

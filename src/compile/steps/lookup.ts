@@ -1,14 +1,14 @@
 /** What goes along lines or by places, one operation a step: extremes, running sums, reading and adding at positions, checks. */
 
 import { mergeAxes } from '../../kernels/js/walk.ts';
-import { type Expr, i32, op, select } from '../../kernels/wasm/assembler.ts';
+import { type Expr, i32, op, select } from '../../kernels/wasm/assembler/assembler.ts';
 import { placeAt, type Task } from '../../kernels/wasm/conductor.ts';
-import { extremeFunctions, extremeKey, MOST_POSITIONS } from '../../kernels/wasm/extremes.ts';
-import { type LoopKernel, loopKey } from '../../kernels/wasm/loop-kernel.ts';
-import { loopFunctions } from '../../kernels/wasm/loops.ts';
-import { doublesFunctions, type PlacesKernel, placesFunctions, placesKey } from '../../kernels/wasm/places.ts';
-import { runningFunctions, runningKey } from '../../kernels/wasm/running.ts';
-import { denseOrder } from '../../kernels/wasm/transfer.ts';
+import { type LoopKernel, loopKey } from '../../kernels/wasm/elementwise/loop.ts';
+import { loopFunctions } from '../../kernels/wasm/elementwise/loops.ts';
+import { extremeFunctions, extremeKey, MOST_POSITIONS } from '../../kernels/wasm/lines/extremes.ts';
+import { runningFunctions, runningKey } from '../../kernels/wasm/lines/running.ts';
+import { doublesFunctions, type PlacesKernel, placesFunctions, placesKey } from '../../kernels/wasm/lookup/places.ts';
+import { denseOrder } from '../../kernels/wasm/memory/transfer.ts';
 import { checkIndices } from '../../ops/indexing.ts';
 import { checkClasses, type LabelAttrs } from '../../ops/labels.ts';
 import { checkWithin, type WithinAttrs } from '../../ops/regression.ts';

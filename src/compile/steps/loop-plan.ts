@@ -1,7 +1,7 @@
 /** From a group of elementwise operations to the kernel of one loop. */
 
+import { type LoopKernel, type LoopTarget, type LoopValue, sumFormOf } from '../../kernels/wasm/elementwise/loop.ts';
 import { features } from '../../kernels/wasm/features.ts';
-import { type LoopKernel, type LoopTarget, type LoopValue, sumFormOf } from '../../kernels/wasm/loop-kernel.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import { type GraphNode, isWhole, nameOf, type Value, type View } from '../graph.ts';
 import type { Group } from '../group.ts';

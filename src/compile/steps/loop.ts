@@ -1,9 +1,9 @@
 /** Elementwise operations, updates in place and sums as one loop. */
 
-import { type Expr, op, select } from '../../kernels/wasm/assembler.ts';
+import { type Expr, op, select } from '../../kernels/wasm/assembler/assembler.ts';
 import { placeAt, type Task } from '../../kernels/wasm/conductor.ts';
-import { loopKey } from '../../kernels/wasm/loop-kernel.ts';
-import { loopFunctions } from '../../kernels/wasm/loops.ts';
+import { loopKey } from '../../kernels/wasm/elementwise/loop.ts';
+import { loopFunctions } from '../../kernels/wasm/elementwise/loops.ts';
 import { nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
 import type { LoopPlan } from './loop-plan.ts';

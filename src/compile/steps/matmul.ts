@@ -1,10 +1,10 @@
 /** Matrix products on the program's memory, with what is fused behind them. */
 
-import { i32 } from '../../kernels/wasm/assembler.ts';
+import { i32 } from '../../kernels/wasm/assembler/assembler.ts';
 import type { Task } from '../../kernels/wasm/conductor.ts';
 import { features } from '../../kernels/wasm/features.ts';
-import { planMatmul } from '../../kernels/wasm/matmulPlan.ts';
-import type { Operand } from '../../kernels/wasm/matmulSpec.ts';
+import { planMatmul } from '../../kernels/wasm/matmul/plan.ts';
+import type { Operand } from '../../kernels/wasm/matmul/spec.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';
 import { biasOf } from '../products.ts';

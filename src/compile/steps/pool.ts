@@ -1,6 +1,6 @@
 /** Max pooling and its way back, as steps of their own and as ends of convolutions. */
 
-import { type Expr, type FunctionBuilder, i32, op } from '../../kernels/wasm/assembler.ts';
+import { type Expr, type FunctionBuilder, i32, op } from '../../kernels/wasm/assembler/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../kernels/wasm/conductor.ts';
 import {
   type PoolKernel,
@@ -9,7 +9,7 @@ import {
   poolKey,
   type TapBytes,
   unpoolFunctions,
-} from '../../kernels/wasm/pooling.ts';
+} from '../../kernels/wasm/pool/planes.ts';
 import { isDense, type Shape, sizeOf } from '../../tensor/shape.ts';
 import { elementBytes, type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Group } from '../group.ts';

@@ -1,7 +1,12 @@
 /** Softmax, its logarithm, and the cross entropy of labels, whose gradient comes out of the same pass over the logits. */
 
 import { features } from '../../kernels/wasm/features.ts';
-import { type SoftmaxKernel, type SoftmaxResult, softmaxFunctions, softmaxKey } from '../../kernels/wasm/softmax.ts';
+import {
+  type SoftmaxKernel,
+  type SoftmaxResult,
+  softmaxFunctions,
+  softmaxKey,
+} from '../../kernels/wasm/lines/softmax.ts';
 import { checkClasses } from '../../ops/labels.ts';
 import type { CrossEntropyAttrs } from '../../ops/softmax.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';

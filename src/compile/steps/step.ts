@@ -1,7 +1,7 @@
 /** What a program does one after the other, and what a step may ask of it. */
 
 import type { FloatArray, Strided } from '../../kernels/types.ts';
-import type { Expr, FunctionBuilder } from '../../kernels/wasm/assembler.ts';
+import type { Expr, FunctionBuilder } from '../../kernels/wasm/assembler/assembler.ts';
 import type { Task } from '../../kernels/wasm/conductor.ts';
 import type { Value, View } from '../graph.ts';
 import type { Kernel, Region } from '../memory.ts';

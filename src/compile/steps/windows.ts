@@ -10,11 +10,11 @@ import {
   op,
   plus,
   select,
-} from '../../kernels/wasm/assembler.ts';
+} from '../../kernels/wasm/assembler/assembler.ts';
 import { placeAt, type Task } from '../../kernels/wasm/conductor.ts';
-import { layoutModule } from '../../kernels/wasm/layout.ts';
-import { isPadded, leadOf, MOST_POSITIONS, rowSizes, windowKernelOf } from '../../kernels/wasm/pool.ts';
-import { type Three, type WindowKernel, windowFunctions, windowKey } from '../../kernels/wasm/windows.ts';
+import { layoutModule } from '../../kernels/wasm/memory/layout.ts';
+import { isPadded, leadOf, MOST_POSITIONS, rowSizes, windowKernelOf } from '../../kernels/wasm/pool/eager.ts';
+import { type Three, type WindowKernel, windowFunctions, windowKey } from '../../kernels/wasm/pool/windows.ts';
 import { isDense, sizeOf } from '../../tensor/shape.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { PoolAttrs } from '../pool-taps.ts';

@@ -6,7 +6,7 @@
  *   last one:  arrived = 0, generation = generation + 1, wake the sleepers
  *   others:    look at generation for a while, then sleep until it moves
  */
-import { type Expr, FunctionBuilder, i32, invoke, load, op, plus } from './assembler.ts';
+import { type Expr, FunctionBuilder, i32, invoke, load, op, plus } from './assembler/assembler.ts';
 
 /** Where a barrier's words lie, in bytes behind its address; each has a cache line of its own. */
 export const BARRIER = { arrived: 0, generation: 64, sleepers: 128, spins: 192 } as const;

@@ -10,7 +10,7 @@
  *   segment_i(thread, threads, sync): i32       does a thread's share of the tasks of segment i; not 0 if a barrier gave up
  *   barrier(threads, sync): i32                 (see barrier.ts)
  */
-import { type Expr, FunctionBuilder, i32, importedFunction, invoke, type Local, op } from './assembler.ts';
+import { type Expr, FunctionBuilder, i32, importedFunction, invoke, type Local, op } from './assembler/assembler.ts';
 import { barrierFunction } from './barrier.ts';
 
 /** Units of work that may run at the same time. */

@@ -7,12 +7,12 @@
 import { TypedgradError } from '../../errors.ts';
 import { unary } from '../js/elementwise.ts';
 import type { ConvGeometry, FloatArray, Kernels, Strided } from '../types.ts';
-import { sizesOf } from './convParts.ts';
-import type { ConvSizes } from './convPlan.ts';
-import { filterSums, tileRoundings, tileSums } from './winograd/bound.ts';
-import { adjointSizes } from './winograd/plan.ts';
-import { patchSums, resultTerms, weightTerms, windowSums } from './winograd/row/bound.ts';
-import { isRowTiled } from './winograd/row/plan.ts';
+import { sizesOf } from './conv/parts.ts';
+import type { ConvSizes } from './conv/plan.ts';
+import { filterSums, tileRoundings, tileSums } from './conv/winograd/bound.ts';
+import { adjointSizes } from './conv/winograd/plan.ts';
+import { patchSums, resultTerms, weightTerms, windowSums } from './conv/winograd/row/bound.ts';
+import { isRowTiled } from './conv/winograd/row/plan.ts';
 
 const EPSILON = 2 ** -23;
 /** Below this, float32 rounds to denormals and relative bounds do not hold. */

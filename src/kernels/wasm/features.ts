@@ -2,8 +2,8 @@
  * What this engine's WebAssembly can do. Asked at first use, never at import: a page's policy may forbid WebAssembly,
  * and importing the library must have no effect.
  */
-import { FunctionBuilder, f32x4, i32, load, op } from './assembler.ts';
-import { encodeModule, type MemoryImport } from './encode.ts';
+import { FunctionBuilder, f32x4, i32, load, op } from './assembler/assembler.ts';
+import { encodeModule, type MemoryImport } from './assembler/encode.ts';
 
 export interface Features {
   /** 128-bit vectors; without them there are no WebAssembly kernels at all. */

@@ -11,17 +11,17 @@ import * as jsPool from '../js/pool.ts';
 import * as jsReduce from '../js/reduce.ts';
 import * as jsSoftmax from '../js/softmax.ts';
 import type { FloatArray, Kernels, Strided } from '../types.ts';
-import * as along from './along.ts';
-import { kernelCache } from './cache.ts';
-import * as convolution from './conv.ts';
-import { convWeightGrad } from './convWeights.ts';
-import * as elementwise from './elementwise.ts';
-import { matmul } from './matmul.ts';
-import * as pooling from './pool.ts';
-import { gatherRows, scatterAdd } from './scatter.ts';
-import { sum } from './sum.ts';
-import { isDense } from './transfer.ts';
-import { copyTransposed } from './transpose.ts';
+import * as convolution from './conv/eager.ts';
+import { convWeightGrad } from './conv/eager-weights.ts';
+import * as elementwise from './elementwise/eager.ts';
+import * as along from './lines/eager.ts';
+import { sum } from './lines/sum.ts';
+import { gatherRows, scatterAdd } from './lookup/scatter.ts';
+import { matmul } from './matmul/eager.ts';
+import { kernelCache } from './memory/cache.ts';
+import { isDense } from './memory/transfer.ts';
+import { copyTransposed } from './memory/transpose.ts';
+import * as pooling from './pool/eager.ts';
 
 /**
  * Multiply-adds below which the reference kernels are as good. Once compiled, WebAssembly wins from 2,000 on (a call costs

@@ -3,12 +3,12 @@ import { convKernels } from '../../../src/kernels/conv.ts';
 import { elementwiseKernels } from '../../../src/kernels/elementwise.ts';
 import { backend, kernels, resetBackend } from '../../../src/kernels/index.ts';
 import { jsKernels } from '../../../src/kernels/js/index.ts';
-import { KernelCache, Lru } from '../../../src/kernels/wasm/cache.ts';
 import { differential } from '../../../src/kernels/wasm/differential.ts';
 import { features, forceFeatures } from '../../../src/kernels/wasm/features.ts';
 import { wasmKernels } from '../../../src/kernels/wasm/index.ts';
-import { matmul } from '../../../src/kernels/wasm/matmul.ts';
-import { KernelMemory, MAXIMUM_PAGES } from '../../../src/kernels/wasm/memory.ts';
+import { matmul } from '../../../src/kernels/wasm/matmul/eager.ts';
+import { KernelCache, Lru } from '../../../src/kernels/wasm/memory/cache.ts';
+import { KernelMemory, MAXIMUM_PAGES } from '../../../src/kernels/wasm/memory/memory.ts';
 import { operand, Random, zeros } from './random.ts';
 
 const saved = process.env.TYPEDGRAD_BACKEND;

@@ -1,8 +1,8 @@
 /** The barrier, with one thread playing several; test/threads has real ones. */
 import { describe, expect, it } from 'vitest';
-import { importedFunction } from '../../../src/kernels/wasm/assembler.ts';
+import { importedFunction } from '../../../src/kernels/wasm/assembler/assembler.ts';
+import { encodeModule } from '../../../src/kernels/wasm/assembler/encode.ts';
 import { BARRIER, BARRIER_BYTES, barrierFunction } from '../../../src/kernels/wasm/barrier.ts';
-import { encodeModule } from '../../../src/kernels/wasm/encode.ts';
 
 const sync = 1024;
 

@@ -1,12 +1,12 @@
 /** The weight gradient by products of shifted rows, over series of images or blocks of outputs. */
 
-import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../kernels/wasm/assembler.ts';
+import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../kernels/wasm/assembler/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { sizesOf } from '../../../kernels/wasm/convParts.ts';
-import { type ConvSizes, planWeightGrad, type WeightPlan, weightParts } from '../../../kernels/wasm/convPlan.ts';
-import { dotFunctions, dotKey, dotRows, dotTable } from '../../../kernels/wasm/dots.ts';
+import { dotFunctions, dotKey, dotRows, dotTable } from '../../../kernels/wasm/conv/dots.ts';
+import { sizesOf } from '../../../kernels/wasm/conv/parts.ts';
+import { type ConvSizes, planWeightGrad, type WeightPlan, weightParts } from '../../../kernels/wasm/conv/plan.ts';
 import { features } from '../../../kernels/wasm/features.ts';
-import { layoutModule } from '../../../kernels/wasm/layout.ts';
+import { layoutModule } from '../../../kernels/wasm/memory/layout.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import type { GraphNode, View } from '../../graph.ts';
 import type { ConvAttrs } from '../../patterns.ts';

@@ -1,10 +1,17 @@
 /** Images on the way into and out of their padded forms. */
 
-import { type Expr, type FunctionBuilder, i32, type Local, op, plus } from '../../../kernels/wasm/assembler.ts';
+import {
+  type Expr,
+  type FunctionBuilder,
+  i32,
+  type Local,
+  op,
+  plus,
+} from '../../../kernels/wasm/assembler/assembler.ts';
 import { placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { pieceSizes } from '../../../kernels/wasm/convParts.ts';
-import { layoutModule } from '../../../kernels/wasm/layout.ts';
-import type { Piece } from '../../../kernels/wasm/plan.ts';
+import { pieceSizes } from '../../../kernels/wasm/conv/parts.ts';
+import type { Piece } from '../../../kernels/wasm/conv/rows.ts';
+import { layoutModule } from '../../../kernels/wasm/memory/layout.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import type { GraphNode, View } from '../../graph.ts';
 import { emitUnpool } from '../pool.ts';

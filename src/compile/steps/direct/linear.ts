@@ -1,19 +1,19 @@
 /** The forward convolution and the input gradient by shifted rows, image by image. */
 
-import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../kernels/wasm/assembler.ts';
+import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../kernels/wasm/assembler/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { sizesOf } from '../../../kernels/wasm/convParts.ts';
+import { sizesOf } from '../../../kernels/wasm/conv/parts.ts';
 import {
   type ConvPlan,
   type ConvSizes,
   planForward,
   planInputGrad,
   type Stage,
-} from '../../../kernels/wasm/convPlan.ts';
+} from '../../../kernels/wasm/conv/plan.ts';
+import type { Piece } from '../../../kernels/wasm/conv/rows.ts';
+import { canBeExact, tapFunctions, tapKey, tapTable, writtenLength } from '../../../kernels/wasm/conv/taps.ts';
 import { features } from '../../../kernels/wasm/features.ts';
-import { layoutModule } from '../../../kernels/wasm/layout.ts';
-import type { Piece } from '../../../kernels/wasm/plan.ts';
-import { canBeExact, tapFunctions, tapKey, tapTable, writtenLength } from '../../../kernels/wasm/taps.ts';
+import { layoutModule } from '../../../kernels/wasm/memory/layout.ts';
 import { type GraphNode, nameOf, type View } from '../../graph.ts';
 import type { Group } from '../../group.ts';
 import type { ConvAttrs } from '../../patterns.ts';

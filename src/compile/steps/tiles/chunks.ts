@@ -3,9 +3,16 @@
  * and where the arrays they read lie.
  */
 
-import { type Expr, type FunctionBuilder, i32, type Local, op, select } from '../../../kernels/wasm/assembler.ts';
+import {
+  type Expr,
+  type FunctionBuilder,
+  i32,
+  type Local,
+  op,
+  select,
+} from '../../../kernels/wasm/assembler/assembler.ts';
 import { placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { type Chunk, chunkedRows, type TiledSizes, tileLayers } from '../../../kernels/wasm/winograd/geometry.ts';
+import { type Chunk, chunkedRows, type TiledSizes, tileLayers } from '../../../kernels/wasm/conv/winograd/geometry.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import type { GraphNode, View } from '../../graph.ts';
 import { densePlanes, emitUnpool } from '../pool.ts';

@@ -1,12 +1,12 @@
 /** The weight gradient by tiles: sums over tiles, position by position, which in the end become filters. */
 
-import { type Expr, i32, type Local, op } from '../../../kernels/wasm/assembler.ts';
+import { type Expr, i32, type Local, op } from '../../../kernels/wasm/assembler/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { layoutModule } from '../../../kernels/wasm/layout.ts';
-import { positionsOf, product } from '../../../kernels/wasm/winograd/geometry.ts';
-import { gradientFunctions, gradientKey, gradientScratch } from '../../../kernels/wasm/winograd/gradient.ts';
-import type { GradientPlan } from '../../../kernels/wasm/winograd/kernel.ts';
-import { filterGradientFunction, filterGradientKey } from '../../../kernels/wasm/winograd/weights.ts';
+import { positionsOf, product } from '../../../kernels/wasm/conv/winograd/geometry.ts';
+import { gradientFunctions, gradientKey, gradientScratch } from '../../../kernels/wasm/conv/winograd/gradient.ts';
+import type { GradientPlan } from '../../../kernels/wasm/conv/winograd/kernel.ts';
+import { filterGradientFunction, filterGradientKey } from '../../../kernels/wasm/conv/winograd/weights.ts';
+import { layoutModule } from '../../../kernels/wasm/memory/layout.ts';
 import type { GraphNode, View } from '../../graph.ts';
 import type { ConvAttrs } from '../../patterns.ts';
 import { runApart } from '../single.ts';

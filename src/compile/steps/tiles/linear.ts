@@ -1,19 +1,19 @@
 /** The forward convolution and the input gradient by tiles: first the filters are transformed, then chunk after chunk. */
 
-import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../kernels/wasm/assembler.ts';
+import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../kernels/wasm/assembler/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { layoutModule } from '../../../kernels/wasm/layout.ts';
-import { positionsOf, product, type TiledSizes } from '../../../kernels/wasm/winograd/geometry.ts';
-import type { LinearPlan } from '../../../kernels/wasm/winograd/kernel.ts';
-import { linearFunctions, linearKey, linearScratch } from '../../../kernels/wasm/winograd/linear.ts';
-import { canPoolTiles, type TilePool } from '../../../kernels/wasm/winograd/output.ts';
+import { positionsOf, product, type TiledSizes } from '../../../kernels/wasm/conv/winograd/geometry.ts';
+import type { LinearPlan } from '../../../kernels/wasm/conv/winograd/kernel.ts';
+import { linearFunctions, linearKey, linearScratch } from '../../../kernels/wasm/conv/winograd/linear.ts';
+import { canPoolTiles, type TilePool } from '../../../kernels/wasm/conv/winograd/output.ts';
 import {
   filterFloats,
   filterFunction,
   filterKey,
   filterStep,
   outerPitch,
-} from '../../../kernels/wasm/winograd/weights.ts';
+} from '../../../kernels/wasm/conv/winograd/weights.ts';
+import { layoutModule } from '../../../kernels/wasm/memory/layout.ts';
 import { sizeOf } from '../../../tensor/shape.ts';
 import { type GraphNode, nameOf, type View } from '../../graph.ts';
 import type { Group } from '../../group.ts';

@@ -1,0 +1,382 @@
+/** The plans of the three convolutions: sources, kernels and copies, from sizes and geometry alone. */
+import { type DotKernel, splitRow } from './dots.ts';
+import {
+  type AxisPlan,
+  type AxisSizes,
+  channelPitch,
+  chooseRuns,
+  type Piece,
+  packPieces,
+  planAdjoint,
+  planAxis,
+  type Residue,
+  type Runs,
+  type Source,
+  sourceOf,
+  tapDistances,
+} from './rows.ts';
+import { canBeExact, type Tap, type TapKernel, writtenLength } from './taps.ts';
+import { cover, tileVectors } from './tile.ts';
+
+/** A convolution within its groups; `axes` are depth, height and width (size 1 where absent). */
+export interface ConvSizes {
+  readonly images: number;
+  readonly groups: number;
+  /** Input and output channels of one group. */
+  readonly channels: number;
+  readonly outputs: number;
+  readonly axes: readonly [AxisSizes, AxisSizes, AxisSizes];
+}
+
+/** One kernel over a source and the copy that spreads its rows into the dense result. */
+export interface Stage {
+  readonly kernel: TapKernel;
+  /** Segments of one call of `run`, and floats between them in the source and in the rows. */
+  readonly segments: number;
+  readonly xSegment: number;
+  readonly ySegment: number;
+  /** Floats from one output channel's rows to the next's. */
+  readonly rows: number;
+  readonly unpack: Piece;
+  /** The rows already are the dense result. */
+  readonly dense: boolean;
+}
+
+/** Forward convolution or input gradient: pack the source, then run each stage. */
+export interface ConvPlan {
+  readonly source: Source;
+  readonly pieces: readonly Piece[];
+  /** Images handled together. */
+  readonly images: number;
+  /** Channels of one group in the source and in the result. */
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Sizes of one channel of the source before packing, and of the result. */
+  readonly inputSize: number;
+  readonly outputSize: number;
+  /** Floats of the rows' buffer for one group's outputs. */
+  readonly rows: number;
+  readonly stages: readonly Stage[];
+  /** Some results have no tap and stay zero. */
+  readonly sparse: boolean;
+}
+
+const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
+type Three<T> = readonly [T, T, T];
+const three = <A, B>(list: Three<A>, f: (a: A, i: number) => B): [B, B, B] => [
+  f(list[0], 0),
+  f(list[1], 1),
+  f(list[2], 2),
+];
+
+interface StageSpec {
+  readonly source: Source;
+  readonly channels: number;
+  readonly outputs: number;
+  readonly images: number;
+  readonly counts: readonly number[];
+  readonly taps: readonly Tap[];
+  readonly wChannel: number;
+  readonly wOutput: number;
+  readonly fma: boolean;
+  /** The dense result: its sizes, and where and how far apart this stage's positions lie. */
+  readonly sizes: Three<number>;
+  readonly from: readonly number[];
+  readonly step: readonly number[];
+}
+
+function stageOf(s: StageSpec, runs: Runs): Stage {
+  const [, s1, s2] = s.source.strides;
+  const written = writtenLength(runs.length, s.outputs, s.fma);
+  const [, sh, sw] = s.sizes;
+  const places = [sh * sw, sw, 1] as const;
+  const isPlain = s.images === 1 && s.step.every((k) => k === 1);
+  const dense = isPlain && isDenseRun(runs.length, runs.level, s.outputs, s.sizes, s.fma);
+  // Rows of a dense result follow each other directly; others keep the source's distances.
+  const [plane, row] = dense ? [places[0], places[1]] : [s1, s2];
+  const segments = runs.level === 3 ? runs.outer : runs.segments;
+  const last = (segments - 1) * plane + (runs.level === 3 ? (runs.segments - 1) * row : 0);
+  const rows = dense ? product(s.sizes) : channelPitch(last + written);
+  return {
+    kernel: {
+      channels: s.channels,
+      xChannel: s.source.channel,
+      taps: s.taps,
+      wChannel: s.wChannel,
+      outputs: s.outputs,
+      wOutput: s.wOutput,
+      yOutput: rows,
+      length: runs.length,
+      ...(dense && written > runs.length ? { exact: true } : {}),
+      ...(runs.level === 3 ? { rows: { count: runs.segments, x: s2, y: row } } : {}),
+      fma: s.fma,
+    },
+    segments,
+    xSegment: s1,
+    ySegment: plane,
+    rows,
+    dense,
+    unpack: {
+      from: 0,
+      to: s.from.reduce((sum, f, a) => sum + f * (places[a] as number), 0),
+      counts: [s.counts[0] as number, s.counts[1] as number, s.counts[2] as number],
+      fromStrides: [plane, row, 1],
+      toStrides: [(s.step[0] as number) * places[0], (s.step[1] as number) * places[1], s.step[2] as number],
+    },
+  };
+}
+
+/** Can a run write whole rows, planes or images of the dense result and nothing else? */
+function isDenseRun(length: number, level: number, outputs: number, sizes: readonly number[], fma: boolean): boolean {
+  return level > 0 && length === product(sizes.slice(level - 1)) && canBeExact(length, outputs, fma);
+}
+
+/**
+ * Floats computed for one run, per output. The rest is counted in the same unit, a float's `terms` multiply-adds: a
+ * call's overhead, a last tile too small to hide the latency of its additions, and the copy into the dense result.
+ */
+function runCost(
+  outputs: number,
+  terms: number,
+  sizes: readonly number[],
+  step: readonly number[],
+  fma: boolean,
+): (length: number, level: number) => number {
+  const isPlain = step.every((k) => k === 1);
+  return (length, level) => {
+    const written = writtenLength(length, outputs, fma);
+    const vectors = Math.ceil(length / 4);
+    const { tail } = cover(vectors, tileVectors(Math.min(outputs, fma ? 6 : 5), fma));
+    const small = tail * Math.min(outputs, 6) < 8 && tail > 0 ? 2 : 0;
+    const copied = isPlain && isDenseRun(length, level, outputs, sizes, fma) ? 0 : (6 * length) / terms;
+    return written + small + (level === 3 ? 2 : 16) + copied;
+  };
+}
+
+function pick(
+  axes: Three<AxisPlan>,
+  counts: readonly number[],
+  images: number,
+  channels: number,
+  cost: (length: number, level: number) => number,
+): { runs: Runs; images: number } {
+  const strides = [axes[0].pitch * axes[1].pitch * axes[2].pitch, axes[1].pitch * axes[2].pitch, axes[2].pitch, 1];
+  const planes = axes.reduce((n, a) => n * a.planes.length, 1);
+  return chooseRuns(counts, strides, images, channels * planes, cost);
+}
+
+/** y from x and w. */
+export function planForward(c: ConvSizes, fma: boolean): ConvPlan {
+  const axes = three(c.axes, planAxis);
+  const sizes = three(c.axes, (a) => a.x);
+  const counts = three(c.axes, (a) => a.y);
+  const terms = c.channels * product(three(c.axes, (a) => a.k));
+  const chosen = pick(axes, counts, c.images, c.channels, runCost(c.outputs, terms, counts, [1, 1, 1], fma));
+  const source = sourceOf(
+    chosen.images,
+    axes,
+    sizes,
+    three(c.axes, (a) => a.stride),
+  );
+  const taps = tapDistances(source).map((x, i) => ({ x, w: i }));
+  const stage = stageOf(
+    {
+      source,
+      channels: c.channels,
+      outputs: c.outputs,
+      images: chosen.images,
+      counts,
+      taps,
+      wChannel: taps.length,
+      wOutput: c.channels * taps.length,
+      fma,
+      sizes: counts,
+      from: [0, 0, 0],
+      step: [1, 1, 1],
+    },
+    chosen.runs,
+  );
+  return {
+    source,
+    pieces: packPieces(source, sizes),
+    images: chosen.images,
+    inputs: c.channels,
+    outputs: c.outputs,
+    inputSize: product(sizes),
+    outputSize: product(counts),
+    rows: c.outputs * stage.rows,
+    stages: [stage],
+    sparse: false,
+  };
+}
+
+/**
+ * dx from g and w: one stage per remainder of dx's positions, all over the same padded g. The sum runs over w's outermost
+ * axis; with `exchanged` weights [in, out, ...K] its terms lie together, which pays where w is large (see `isScattered`).
+ */
+export function planInputGrad(c: ConvSizes, fma: boolean, exchanged = false): ConvPlan {
+  const adjoint = three(c.axes, planAdjoint);
+  const axes = three(adjoint, (a) => a.axis);
+  const sizes = three(c.axes, (a) => a.y);
+  const target = three(c.axes, (a) => a.x);
+  const taps = three(c.axes, (a) => a.k);
+  const step = three(c.axes, (a) => a.stride);
+  const terms = Math.max(1, (c.outputs * product(taps)) / product(step));
+  const cost = runCost(c.channels, terms, target, step, fma);
+  const chosen = pick(
+    axes,
+    axes.map((a) => a.outputs),
+    c.images,
+    c.outputs,
+    cost,
+  );
+  const source = sourceOf(chosen.images, axes, sizes, [1, 1, 1]);
+  const count = product(taps);
+  const stages: Stage[] = [];
+  let sparse = false;
+  const [rd, rh, rw] = three(adjoint, (a) => a.residues);
+  const each = (visit: (residues: Three<Residue>) => void): void => {
+    for (const a of rd) for (const b of rh) for (const e of rw) visit([a, b, e]);
+  };
+  each((residues) => {
+    const list: Tap[] = [];
+    const [s1, s2, s3] = source.strides.slice(1) as [number, number, number];
+    for (const a of residues[0].taps) {
+      for (const b of residues[1].taps) {
+        for (const e of residues[2].taps) {
+          list.push({ x: a.shift * s1 + b.shift * s2 + e.shift * s3, w: (a.tap * taps[1] + b.tap) * taps[2] + e.tap });
+        }
+      }
+    }
+    if (list.length === 0) {
+      sparse = true;
+      return;
+    }
+    const counts = three(residues, (r) => r.count);
+    const strides = source.strides;
+    const runs = chosen.images > 1 ? undefined : chooseRuns(counts, strides, 1, 1, cost).runs;
+    stages.push(
+      stageOf(
+        {
+          source,
+          channels: c.outputs,
+          outputs: c.channels,
+          images: chosen.images,
+          counts,
+          taps: list,
+          wChannel: exchanged ? count : c.channels * count,
+          wOutput: exchanged ? c.outputs * count : count,
+          fma,
+          sizes: target,
+          from: three(residues, (r) => r.from),
+          step: three(c.axes, (a) => a.stride),
+        },
+        runs ?? {
+          level: 0,
+          length: (chosen.images - 1) * strides[0] + (counts[0] - 1) * s1 + (counts[1] - 1) * s2 + counts[2],
+          segments: 1,
+          outer: 1,
+        },
+      ),
+    );
+  });
+  return {
+    source,
+    pieces: packPieces(source, sizes),
+    images: chosen.images,
+    inputs: c.outputs,
+    outputs: c.channels,
+    inputSize: product(sizes),
+    outputSize: product(target),
+    rows: c.channels * Math.max(0, ...stages.map((s) => s.rows)),
+    stages,
+    sparse,
+  };
+}
+
+/** Do the weights of one input lie so far apart (4 KB) that they fall into few sets of the cache? */
+export function isScattered(c: ConvSizes): boolean {
+  return c.outputs > 8 && c.channels * product(three(c.axes, (a) => a.k)) >= 1024;
+}
+
+/** dw from x and g. */
+export interface WeightPlan {
+  readonly source: Source;
+  readonly pieces: readonly Piece[];
+  readonly images: number;
+  readonly kernel: DotKernel;
+  readonly runs: Runs;
+  /** Floats from run to run of x and of g, and of volumes' planes of rows (level 3). */
+  readonly xRun: number;
+  readonly gRun: number;
+  readonly xOuter: number;
+  readonly gOuter: number;
+  readonly gPiece: Piece;
+  /** Floats from image to image of g within a run (level 0). */
+  readonly gImage: number;
+  readonly inputSize: number;
+  readonly gradSize: number;
+}
+
+export function planWeightGrad(c: ConvSizes, fma: boolean): WeightPlan {
+  const axes = three(c.axes, planAxis);
+  const sizes = three(c.axes, (a) => a.x);
+  const counts = three(c.axes, (a) => a.y);
+  // 100 floats: what loading and storing a tile's sums costs. Rows are read from end to end, so they may lie further away.
+  const chosen = pick(axes, counts, c.images, c.channels / 4, (length) => length + 100);
+  const source = sourceOf(
+    chosen.images,
+    axes,
+    sizes,
+    three(c.axes, (a) => a.stride),
+  );
+  const { runs } = chosen;
+  const [, s1, s2] = source.strides;
+  const row = splitRow(runs.length);
+  const gRun = row.length * row.blocks;
+  const gOuter = runs.level === 3 ? gRun * runs.segments : gRun;
+  const gOutput = channelPitch(gRun * runs.segments * runs.outer);
+  const [, gh, gw] = counts;
+  return {
+    source,
+    pieces: packPieces(source, sizes),
+    images: chosen.images,
+    kernel: {
+      channels: c.channels,
+      xChannel: source.channel,
+      taps: tapDistances(source),
+      outputs: c.outputs,
+      gOutput,
+      ...row,
+      fma,
+    },
+    runs,
+    xRun: runs.level === 3 ? s2 : s1,
+    gRun,
+    xOuter: s1,
+    gOuter,
+    gImage: source.strides[0],
+    gPiece: {
+      from: 0,
+      to: 0,
+      counts,
+      fromStrides: [gh * gw, gw, 1],
+      toStrides: [runs.level === 3 ? gOuter : runs.level === 2 ? gRun : s1, runs.level === 3 ? gRun : s2, 1],
+    },
+    inputSize: product(sizes),
+    gradSize: product(counts),
+  };
+}
+
+/** Weights whose four partial sums each lie in the first-level cache are summed up over several series of images. */
+const FEW_WEIGHTS = 4096;
+const MOST_PARTS = 8;
+
+/**
+ * The series of images whose weight gradients are summed apart and added up in the end, so that threads can share them:
+ * series p are the blocks from ⌊blocks · p / parts⌋ on. It is a matter of sizes, so that the sums are the same for any
+ * number of threads.
+ */
+export function weightParts(images: number, together: number, weights: number): number {
+  return weights <= FEW_WEIGHTS ? Math.min(MOST_PARTS, Math.ceil(images / together)) : 1;
+}
