@@ -1,14 +1,13 @@
 /** What a program does, step by step, in numbers: for people who ask where the time goes. */
 
-import { FunctionBuilder, f32x4, op } from '../kernels/wasm/assembler/assembler.ts';
 import { hasVectorForm } from '../kernels/wasm/elementwise/forms.ts';
-import { features } from '../kernels/wasm/features.ts';
 import { showShape, sizeOf } from '../tensor/shape.ts';
 import { elementBytes, type GraphNode, nameOf, type View } from './graph.ts';
 import type { Group } from './group.ts';
 import type { ProgramMemory } from './memory.ts';
 import type { PoolAttrs } from './pool-taps.ts';
 import type { Program } from './program.ts';
+import { clockTick, measurePeak, measureSteps } from './timing.ts';
 import { multiplications } from './work.ts';
 
 /** Options of `explain`. */
@@ -125,7 +124,8 @@ function whyEager(node: GraphNode, memory: ProgramMemory): string {
 
 /** What there is to say about a program; with `time`, measured now. */
 export function reportOf(program: Program, options: ExplainOptions = {}): ProgramReport {
-  const times = options.time ? measure(program) : null;
+  const tick = options.time ? clockTick() : null;
+  const times = tick === null ? null : measureSteps(program, tick);
   const steps = program.groups.map((group, i): StepReport => {
     const step = program.steps[i]!;
     const last = group.nodes.at(-1)!;
@@ -140,62 +140,12 @@ export function reportOf(program: Program, options: ExplainOptions = {}): Progra
     };
   });
   const { bytes: arena, floor } = program.plan;
-  return { steps, arena, floor, peak: options.time && program.memory.hasKernels ? measurePeak(program.memory) : null };
-}
-
-const mostRounds = 15;
-const mostMilliseconds = 500;
-
-/** The median time of each step in milliseconds; null for what draws random numbers, which is not repeated. */
-function measure(program: Program): (number | null)[] {
-  const restore = program.beginRehearsal();
-  if (restore === null) return program.steps.map(() => null);
-  const samples: number[][] = program.steps.map(() => []);
-  const isDraw = program.groups.map((group) => group.nodes.some((node) => node.op?.impure));
-  const begin = performance.now();
-  try {
-    for (let round = 0; round < mostRounds && performance.now() - begin < mostMilliseconds; round++) {
-      program.loadAgain();
-      for (const i of program.steps.keys()) {
-        if (isDraw[i]) continue;
-        const start = performance.now();
-        program.runStep(i);
-        samples[i]!.push(performance.now() - start);
-      }
-    }
-  } finally {
-    restore();
-  }
-  return samples.map((list) => (list.length === 0 ? null : list.sort((a, b) => a - b)[list.length >> 1]!));
-}
-
-/** Multiplications and additions in registers, in as many chains as hide their latency: what no kernel can exceed. */
-function measurePeak(memory: ProgramMemory): number {
-  const [chains, turns] = [12, 100_000];
-  const { relaxed } = features();
-  const { run } = memory.module(`peak ${relaxed}`, () => {
-    const f = new FunctionBuilder('run');
-    const address = f.param('i32', 'out');
-    const factor = f.let(f32x4(0.999), 'factor');
-    const sums = Array.from({ length: chains }, (_, i) => f.let(f32x4(i), 'sum'));
-    f.repeat(turns, () => {
-      for (const sum of sums) {
-        const product = op('f32x4.mul', sum, factor);
-        f.set(sum, relaxed ? op('f32x4.relaxed_madd', sum, factor, factor) : op('f32x4.add', product, factor));
-      }
-    });
-    for (const sum of sums) f.store('v128.store', address, sum);
-    return [f];
-  }).exports;
-  const out = memory.region(16, memory);
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 20; i++) {
-    const start = performance.now();
-    run!(out.address);
-    best = Math.min(best, performance.now() - start);
-  }
-  out.free();
-  return (2 * 4 * chains * turns) / (best / 1000);
+  return {
+    steps,
+    arena,
+    floor,
+    peak: tick !== null && program.memory.hasKernels ? measurePeak(program.memory, tick) : null,
+  };
 }
 
 /** A report as a table. */

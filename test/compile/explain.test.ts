@@ -1,6 +1,6 @@
 /** What a program tells of itself. */
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   Adam,
   Conv2d,
@@ -119,6 +119,28 @@ describe('explain', () => {
     expect(text).toMatch(/arena: [\d.]+ kB, 1\.\d+ times/);
     expect(text).toMatch(/\* not compiled.*\n(.*\n)* +random numbers are drawn.*dropoutMask/);
     expect(step.explain()).not.toMatch('µs');
+  });
+
+  test('has times where the clock steps by a tenth of a millisecond, as in a page that is not isolated', () => {
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => Math.floor(now() * 10) / 10);
+    try {
+      expect(step.explain({ time: true })).not.toMatch(/Infinity|NaN/);
+      for (const { milliseconds, eager } of step.report({ time: true })[0]!.steps) {
+        if (eager === null) expect(milliseconds).toBeGreaterThan(0);
+      }
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
+  test('has no times by a clock that stands still, instead of waiting for it', () => {
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(5);
+    try {
+      expect(step.explain({ time: true })).toBe(step.explain());
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   test('has one table for each kind of call, the last one first', () => {

@@ -17,7 +17,10 @@ import { type Setting, setting, train } from './random-training.ts';
 const tolerances = { float32: { 1: 5e-5, 10: 1e-2 }, float64: { 1: 1e-12, 10: 1e-9 } } as const;
 
 function compare(setting: Setting, dtype: DType, steps: 1 | 10): void {
-  const [actual, expected] = [train(setting, dtype, steps, true), train(setting, dtype, steps, false)];
+  const expected = train(setting, dtype, steps, false);
+  // Where training diverges, each step multiplies the differences as it does the loss, and no tolerance holds.
+  fc.pre(Object.entries(expected).every(([name, x]) => !name.startsWith('loss') || x.item() < 1000));
+  const actual = train(setting, dtype, steps, true);
   expect(Object.keys(actual)).toEqual(Object.keys(expected));
   for (const [name, x] of Object.entries(expected)) expectClose(actual[name]!, x, tolerances[dtype][steps], name, 0.1);
 }
