@@ -7,7 +7,8 @@
  *
  * Sizes and strides are in floats.
  */
-import { type Expr, type FunctionBuilder, type Local, load, loadLane, shuffle } from '../assembler/assembler.ts';
+import { type Expr, type FunctionBuilder, type Local, load, loadLane } from '../assembler/assembler.ts';
+import { transpose4 } from '../memory/transpose.ts';
 
 type V = Expr<'v128'>;
 
@@ -38,8 +39,8 @@ export function loadLanes(f: FunctionBuilder, from: Local<'i32'>, k: Lines, widt
     return x;
   }
   while (x.length + 4 <= classes) {
-    const rows = [0, 1, 2, 3].map((line) => f.let(load('v128.load', from, at(line, x.length)), 'row'));
-    x.push(...transposed(f, rows));
+    const rows = [0, 1, 2, 3].map((line) => load('v128.load', from, at(line, x.length)));
+    x.push(...transpose4(f, rows).map((lanes) => f.let(lanes, 'x')));
   }
   for (let c = x.length; c < classes; c++) {
     const first: V = load('v128.load32_zero', from, at(0, c));
@@ -47,17 +48,4 @@ export function loadLanes(f: FunctionBuilder, from: Local<'i32'>, k: Lines, widt
     x.push(f.let(all, 'x'));
   }
   return x;
-}
-
-/** The 4 × 4 elements of four vectors with rows and columns exchanged. */
-export function transposed(f: FunctionBuilder, rows: readonly V[]): Local<'v128'>[] {
-  const [a, b, c, d] = rows as [V, V, V, V];
-  const [ab, cd] = [f.let(shuffle(a, b, [0, 4, 1, 5]), 't'), f.let(shuffle(c, d, [0, 4, 1, 5]), 't')];
-  const [AB, CD] = [f.let(shuffle(a, b, [2, 6, 3, 7]), 't'), f.let(shuffle(c, d, [2, 6, 3, 7]), 't')];
-  return [
-    f.let(shuffle(ab, cd, [0, 1, 4, 5]), 'x'),
-    f.let(shuffle(ab, cd, [2, 3, 6, 7]), 'x'),
-    f.let(shuffle(AB, CD, [0, 1, 4, 5]), 'x'),
-    f.let(shuffle(AB, CD, [2, 3, 6, 7]), 'x'),
-  ];
 }

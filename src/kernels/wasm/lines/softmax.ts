@@ -24,7 +24,8 @@ import {
   shuffle,
 } from '../assembler/assembler.ts';
 import { VectorMath } from '../elementwise/vector-math.ts';
-import { type Lines, loadLanes, MOST_HELD, transposed, type Width } from './lanes.ts';
+import { transpose4 } from '../memory/transpose.ts';
+import { type Lines, loadLanes, MOST_HELD, type Width } from './lanes.ts';
 
 type V = Expr<'v128'>;
 
@@ -176,7 +177,7 @@ class SoftmaxEmitter {
     }
     let c = 0;
     for (; width === 4 && c + 4 <= values.length; c += 4) {
-      for (const [line, row] of transposed(f, values.slice(c, c + 4)).entries())
+      for (const [line, row] of transpose4(f, values.slice(c, c + 4)).entries())
         f.store('v128.store', this.#y, row, at(line, c));
     }
     for (; c < values.length; c++) {

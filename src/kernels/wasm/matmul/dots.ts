@@ -9,7 +9,7 @@
  */
 import { type Expr, type FunctionBuilder, f32x4, i32, type Local, load, loadLane, op } from '../assembler/assembler.ts';
 import { splitOutputs, Tile, tileVectors, vectorAt } from '../conv/tile.ts';
-import { transpose4 } from '../memory/layout.ts';
+import { transpose4 } from '../memory/transpose.ts';
 import { type Functions, finished, type MatmulEpilogue, storeLanes } from './tile.ts';
 
 /** Vectors per round. */

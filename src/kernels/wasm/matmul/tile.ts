@@ -8,7 +8,7 @@
  */
 import { type Expr, FunctionBuilder, f32x4, i32, type Local, op, plus, shuffle } from '../assembler/assembler.ts';
 import { positivePart, splatAt, Tile, vectorAt } from '../conv/tile.ts';
-import { transpose4 } from '../memory/layout.ts';
+import { transpose4 } from '../memory/transpose.ts';
 
 /** Steps of the sum per round of its loop: enough to hide the counter. */
 export const ROUND = 8;

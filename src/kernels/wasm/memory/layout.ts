@@ -1,6 +1,6 @@
 /**
- * Moving floats inside kernel memory: strided copies over four axes, transposition, the sum of lanes, and a test
- * for numbers that are not finite. One module for all shapes.
+ * Moving floats inside kernel memory: strided copies over four axes, the sum of lanes, and a test for numbers that are
+ * not finite. One module for all shapes.
  */
 import {
   type Expr,
@@ -15,12 +15,11 @@ import {
   shuffle,
 } from '../assembler/assembler.ts';
 import type { KernelCache, KernelFunction } from './cache.ts';
+import { transpose4 } from './transpose.ts';
 
 export interface LayoutKernels {
   /** copy(source, target, n0, n1, n2, n3, s0, s1, s2, s3, t0, t1, t2, t3): counts, then byte strides. */
   readonly copy: KernelFunction;
-  /** transpose(source, target, rows, columns, sourceRow, targetRow): target[j][i] = source[i][j]; rows' distances in bytes. */
-  readonly transpose: KernelFunction;
   /**
    * sumLanes(source, target, count, parts, distance): target[i] = the sum of the four lanes of vector i, over all
    * parts, which lie `distance` bytes apart.
@@ -36,7 +35,6 @@ export function layoutKernels(cache: Pick<KernelCache, 'get'>): LayoutKernels {
 
 const PARTS: Readonly<Record<keyof LayoutKernels, () => FunctionBuilder[]>> = {
   copy: copyFunctions,
-  transpose: () => [transposeFunction()],
   sumLanes: () => [sumLanesFunction()],
   finite: () => [finiteFunction()],
 };
@@ -172,71 +170,6 @@ function copyFunctions(): FunctionBuilder[] {
   };
   level(0, from, to);
   return [dense, strided, two, four, f];
-}
-
-/** Four vectors a, b, c, d as the columns of what they were the rows of. */
-export function transpose4(f: FunctionBuilder, rows: readonly Expr<'v128'>[]): Expr<'v128'>[] {
-  const [a, b, c, d] = rows.map((r) => f.let(r, 'row')) as [Local<'v128'>, Local<'v128'>, Local<'v128'>, Local<'v128'>];
-  const [ab, cd] = [f.let(shuffle(a, b, [0, 4, 1, 5])), f.let(shuffle(c, d, [0, 4, 1, 5]))];
-  const [ab2, cd2] = [f.let(shuffle(a, b, [2, 6, 3, 7])), f.let(shuffle(c, d, [2, 6, 3, 7]))];
-  return [
-    shuffle(ab, cd, [0, 1, 4, 5]),
-    shuffle(ab, cd, [2, 3, 6, 7]),
-    shuffle(ab2, cd2, [0, 1, 4, 5]),
-    shuffle(ab2, cd2, [2, 3, 6, 7]),
-  ];
-}
-
-/** Blocks of 4 × 4 in registers; the last rows and columns one by one. */
-function transposeFunction(): FunctionBuilder {
-  const f = new FunctionBuilder('transpose');
-  const [from, to, rows, columns] = [
-    f.param('i32', 'from'),
-    f.param('i32', 'to'),
-    f.param('i32', 'rows'),
-    f.param('i32', 'columns'),
-  ];
-  const [sourceRow, targetRow] = [f.param('i32', 'sourceRow'), f.param('i32', 'targetRow')];
-  const times = (a: Expr<'i32'>, b: Expr<'i32'>): Expr<'i32'> => op('i32.mul', a, b);
-  const fullRows = f.let(op('i32.and', rows, i32(-4)), 'fullRows');
-  const fullColumns = f.let(op('i32.and', columns, i32(-4)), 'fullColumns');
-  const i = f.let(i32(0), 'i');
-  const j = f.local('i32', 'j');
-  const scalar = (): void => {
-    const source = op('i32.add', from, op('i32.add', times(i, sourceRow), op('i32.shl', j, i32(2))));
-    const target = op('i32.add', to, op('i32.add', times(j, targetRow), op('i32.shl', i, i32(2))));
-    f.store('f32.store', target, load('f32.load', source));
-  };
-  const p = f.local('i32', 'p');
-  f.while(i, fullRows, 4, () => {
-    f.set(j, i32(0));
-    f.while(j, fullColumns, 4, () => {
-      f.set(p, op('i32.add', from, op('i32.add', times(i, sourceRow), op('i32.shl', j, i32(2)))));
-      const step = (k: number): Expr<'i32'> => (k === 0 ? p : op('i32.add', p, times(i32(k), sourceRow)));
-      const out = transpose4(
-        f,
-        [0, 1, 2, 3].map((k) => load('v128.load', step(k))),
-      );
-      f.set(p, op('i32.add', to, op('i32.add', times(j, targetRow), op('i32.shl', i, i32(2)))));
-      for (const value of out) {
-        f.store('v128.store', p, value);
-        f.advance(p, targetRow);
-      }
-    });
-    f.set(j, fullColumns);
-    f.while(j, columns, 1, () => {
-      for (let k = 0; k < 4; k++) {
-        scalar();
-        f.advance(i, k < 3 ? 1 : -3);
-      }
-    });
-  });
-  f.set(i, fullRows);
-  f.while(i, rows, 1, () => {
-    f.set(j, i32(0));
-    f.while(j, columns, 1, scalar);
-  });
-  return f;
 }
 
 function sumLanesFunction(): FunctionBuilder {

@@ -7,8 +7,7 @@
  */
 import { mergeAxes } from '../../js/walk.ts';
 import type { FloatArray, Strided } from '../../types.ts';
-import { type Expr, FunctionBuilder, i32, type Local, load, op } from '../assembler/assembler.ts';
-import { transposed } from '../lines/lanes.ts';
+import { type Expr, FunctionBuilder, i32, type Local, load, op, shuffle } from '../assembler/assembler.ts';
 import { type KernelCache, type KernelFunction, kernelCache } from './cache.ts';
 
 /** Floats that are moved at a time: of an image that is dense in x too, and of one that is copied run by run. */
@@ -16,6 +15,19 @@ const DENSE_BLOCK = 2 ** 20;
 const BLOCK = 2 ** 17;
 /** Shorter runs cost more to begin than to copy in TypeScript. */
 const LEAST_RUN = 64;
+
+/** Four vectors a, b, c, d as the columns of what they were the rows of. */
+export function transpose4(f: FunctionBuilder, rows: readonly Expr<'v128'>[]): Expr<'v128'>[] {
+  const [a, b, c, d] = rows.map((r) => f.let(r, 'row')) as [Local<'v128'>, Local<'v128'>, Local<'v128'>, Local<'v128'>];
+  const [ab, cd] = [f.let(shuffle(a, b, [0, 4, 1, 5])), f.let(shuffle(c, d, [0, 4, 1, 5]))];
+  const [ab2, cd2] = [f.let(shuffle(a, b, [2, 6, 3, 7])), f.let(shuffle(c, d, [2, 6, 3, 7]))];
+  return [
+    shuffle(ab, cd, [0, 1, 4, 5]),
+    shuffle(ab, cd, [2, 3, 6, 7]),
+    shuffle(ab2, cd2, [0, 1, 4, 5]),
+    shuffle(ab2, cd2, [2, 3, 6, 7]),
+  ];
+}
 
 /** run(from, to, m, n, stride): n rows of m floats, `stride` bytes apart, to m dense rows of n. */
 function transposeFunction(): FunctionBuilder {
@@ -55,7 +67,7 @@ function transposeFunction(): FunctionBuilder {
     below(j, m, 4, () => {
       const ends = [p, ...[1, 2, 3].map(() => f.local('i32', 'r'))];
       ends.slice(1).forEach((end, k) => f.set(end, op('i32.add', ends[k] as Local<'i32'>, stride)));
-      const columns = transposed(
+      const columns = transpose4(
         f,
         ends.map((end) => f.let(load('v128.load', end), 'v')),
       );

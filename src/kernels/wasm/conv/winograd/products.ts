@@ -13,7 +13,7 @@
  * of W: the Q rows of a tile stay in the first-level cache while those of V pass by.
  */
 import { type Expr, FunctionBuilder, f32x4, i32, type Local, load, loadLane, op } from '../../assembler/assembler.ts';
-import { transpose4 } from '../../memory/layout.ts';
+import { transpose4 } from '../../memory/transpose.ts';
 import { splitOutputs, Tile, tileVectors, vectorAt } from '../tile.ts';
 
 type I = Local<'i32'>;

@@ -10,7 +10,7 @@ import {
   op,
   select,
 } from '../../../assembler/assembler.ts';
-import { transpose4 } from '../../../memory/layout.ts';
+import { transpose4 } from '../../../memory/transpose.ts';
 import { type Chain, ChainEmitter, operandPointers } from '../../chain.ts';
 import { multiplyAdd, positivePart, vectorAt } from '../../tile.ts';
 import { type RowAlgorithm, TILE } from './algorithm.ts';

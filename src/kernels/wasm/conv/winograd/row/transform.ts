@@ -15,7 +15,7 @@ import {
   select,
 } from '../../../assembler/assembler.ts';
 import { emitZeros } from '../../../conductor.ts';
-import { transpose4 } from '../../../memory/layout.ts';
+import { transpose4 } from '../../../memory/transpose.ts';
 import { vectorAt } from '../../tile.ts';
 import { combine, type Matrix, TILE } from './algorithm.ts';
 import { round4, rowTiles } from './geometry.ts';
