@@ -5,7 +5,7 @@
 import { accelerate, family } from './backend.ts';
 import { jsKernels } from './js/index.ts';
 import type { Kernels } from './types.ts';
-import { differential } from './wasm/differential.ts';
+import { differential } from './wasm/differential/index.ts';
 import { features } from './wasm/features.ts';
 import { elementwiseKernels, sums, wasmKernels } from './wasm/index.ts';
 

@@ -3,7 +3,7 @@ import { convKernels } from '../../../src/kernels/conv.ts';
 import { elementwiseKernels } from '../../../src/kernels/elementwise.ts';
 import { backend, kernels, resetBackend } from '../../../src/kernels/index.ts';
 import { jsKernels } from '../../../src/kernels/js/index.ts';
-import { differential } from '../../../src/kernels/wasm/differential.ts';
+import { differential } from '../../../src/kernels/wasm/differential/index.ts';
 import { features, forceFeatures } from '../../../src/kernels/wasm/features.ts';
 import { wasmKernels } from '../../../src/kernels/wasm/index.ts';
 import { matmul } from '../../../src/kernels/wasm/matmul/eager.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsKernels } from '../../../../src/kernels/js/index.ts';
-import { differential } from '../../../../src/kernels/wasm/differential.ts';
+import { differential } from '../../../../src/kernels/wasm/differential/index.ts';
 import { createWasmKernels } from '../../../../src/kernels/wasm/index.ts';
 import { gatherRows } from '../../../../src/kernels/wasm/lookup/scatter.ts';
 import { operand, Random, zeros } from '../random.ts';

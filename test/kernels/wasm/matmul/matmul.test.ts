@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { jsKernels } from '../../../../src/kernels/js/index.ts';
-import { differential } from '../../../../src/kernels/wasm/differential.ts';
+import { differential } from '../../../../src/kernels/wasm/differential/index.ts';
 import { forceFeatures } from '../../../../src/kernels/wasm/features.ts';
 import { createWasmKernels } from '../../../../src/kernels/wasm/index.ts';
 import { blank, expanded, operand, Random } from '../random.ts';

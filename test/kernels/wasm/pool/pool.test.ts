@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsKernels } from '../../../../src/kernels/js/index.ts';
 import type { PoolGeometry, Strided } from '../../../../src/kernels/types.ts';
-import { differential } from '../../../../src/kernels/wasm/differential.ts';
+import { differential } from '../../../../src/kernels/wasm/differential/index.ts';
 import { createWasmKernels } from '../../../../src/kernels/wasm/index.ts';
 import { blank, operand, Random } from '../random.ts';
 
