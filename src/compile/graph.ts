@@ -23,7 +23,7 @@ export function elementBytes(dtype: ElementType): number {
 // biome-ignore lint/suspicious/noExplicitAny: attrs are checked where an operation is applied
 export interface GraphOp<A = any> {
   readonly name: string;
-  /** Whether it gives another result each time. */
+  /** Whether it draws random numbers, as its attributes, a `Drawing`, say. */
   readonly impure?: true;
   /** Fills `y`, which is zeroed; bytes, too, are read and written through what looks like an array of floats. */
   compute(

@@ -4,11 +4,10 @@
  */
 
 import { TraceError } from '../errors.ts';
-import type { FloatArray } from '../kernels/types.ts';
 import { currentInterpreter, eager, type Interpreter, withInterpreter } from '../ops/apply.ts';
-import type { AnyComputeOp, AnyOp } from '../ops/op.ts';
+import type { AnyComputeOp, AnyOp, ComputeOp } from '../ops/op.ts';
 import type { DType } from '../tensor/dtype.ts';
-import { type DrawObserver, observeDraws } from '../tensor/random.ts';
+import { type Drawing, type DrawObserver, fillDrawn, observeDraws } from '../tensor/random.ts';
 import { denseStrides, isDense, type Shape, showShape, sizeOf } from '../tensor/shape.ts';
 import { observeReads, Storage, storagesMade } from '../tensor/storage.ts';
 import { observeGrad, Tensor } from '../tensor/tensor.ts';
@@ -179,16 +178,16 @@ class Tracer implements Interpreter, DrawObserver {
   }
 
   /** Random numbers are drawn at each call. */
-  tensor(operation: string, shape: Shape, dtype: DType, fill: (values: FloatArray) => void): Tensor {
-    const draw: AnyComputeOp = {
+  tensor(operation: string, shape: Shape, dtype: DType, drawing: Drawing): Tensor {
+    const draw: ComputeOp<Drawing> = {
       kind: 'compute',
       name: operation,
       impure: true,
       infer: () => ({ shape, dtype }),
-      compute: (_, __, ___, y) => fill(y),
+      compute: (_, attrs, __, y) => fillDrawn(attrs, y),
       vjp: null,
     };
-    return this.#record(draw, [], undefined);
+    return this.#record(draw, [], drawing);
   }
 
   number(): never {

@@ -76,8 +76,21 @@ export interface PoolGeometry extends WindowGeometry {
   readonly kernel: readonly number[];
 }
 
+/** What is made of each number of a stream: of u, a multiple of 2⁻⁵³ in [0, 1). */
+export type Draw =
+  /** u; in float32 its first 24 bits, since rounding could give 1. */
+  | { readonly name: 'uniform' }
+  /** A standard normal number, by the inverse of the distribution function. */
+  | { readonly name: 'normal' }
+  /** low + ⌊(high - low) · u⌋ */
+  | { readonly name: 'integer'; readonly low: number; readonly high: number }
+  /** 0 where u < p, else `kept`. */
+  | { readonly name: 'mask'; readonly p: number; readonly kept: number };
+
 /** The kernels that operations call. `shape` arguments are shapes of dense outputs. */
 export interface Kernels {
+  /** y[i] is made of the number at `position` + i of the stream of `seed`; both are whole numbers below 2⁵³. The same bits on all kernels. */
+  draw(what: Draw, seed: number, position: number, y: FloatArray): void;
   /** y = f(x), element by element. NaN propagates, also through `relu` and `sign`. `round` is to even. */
   unary(name: UnaryName, x: Strided, y: FloatArray): void;
   /** y = f(a, b); a and b both have y's shape (broadcasting is stride 0). Comparisons give 0 or 1; `maximum` and `minimum` propagate NaN; `reluGrad` is b ≤ 0 ? 0 : a. */

@@ -6,12 +6,13 @@
 
 import { noGrad } from '../autograd/mode.ts';
 import { OptionError, ShapeError } from '../errors.ts';
+import { normalQuantile } from '../kernels/js/normal.ts';
 import { erf } from '../kernels/js/special.ts';
 import { assign } from '../ops/apply.ts';
 import { fromStorage, generatorOf } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { checkChoice, checkKeys, checkNumber } from '../tensor/options.ts';
-import { type Generator, normalQuantile } from '../tensor/random.ts';
+import type { Generator } from '../tensor/random.ts';
 import { showShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 

@@ -3,7 +3,7 @@
 import { OptionError } from '../errors.ts';
 import { generatorOf } from '../tensor/creation.ts';
 import { checkKeys, checkNumber, show } from '../tensor/options.ts';
-import { drawObserverOf, type Generator } from '../tensor/random.ts';
+import { type Drawing, drawObserverOf, fillDrawn, type Generator } from '../tensor/random.ts';
 import type { DropoutOptions, Tensor } from '../tensor/tensor.ts';
 import { apply, eager, withInterpreter } from './apply.ts';
 import { mul } from './elementwise.ts';
@@ -14,16 +14,12 @@ import { detach } from './views.ts';
  * 0 with probability p, else 1 / (1 - p), of x's shape; x's values do not matter. It draws from the generator when it is
  * computed, so a graph that is run again draws anew, and no two of these are the same.
  */
-const dropoutMaskOp: ComputeOp<{ readonly p: number; readonly generator: Generator | undefined }> = {
+const dropoutMaskOp: ComputeOp<Drawing> = {
   kind: 'compute',
   name: 'dropoutMask',
   impure: true,
   infer: ([x]) => x!,
-  compute(_, { p, generator }, __, y) {
-    const source = generatorOf('dropout', { generator });
-    const kept = p === 1 ? 0 : 1 / (1 - p);
-    for (let i = 0; i < y.length; i++) y[i] = source.uniform() < p ? 0 : kept;
-  },
+  compute: (_, drawing, __, y) => fillDrawn(drawing, y),
   vjp: null,
 };
 
@@ -46,12 +42,14 @@ export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
   const p = checkNumber('dropout', 'p', options.p ?? 0.5, 0, 1);
   if (typeof training !== 'boolean')
     throw new OptionError(`dropout: training must be true or false, but is ${show(training)}`);
-  const source = generatorOf('dropout', { generator });
-  return training && p > 0 ? mul(x, maskLike(x, p, generator, source)) : x;
+  const source = (): Generator => generatorOf('dropout', { generator });
+  source();
+  const kept = p === 1 ? 0 : 1 / (1 - p);
+  return training && p > 0 ? mul(x, maskLike(x, { draw: { name: 'mask', p, kept }, source })) : x;
 }
 
 /** While tracing, a mask from a stream that begins within the traced function is the same at each call: a constant. */
-function maskLike(x: Tensor, p: number, generator: Generator | undefined, source: Generator): Tensor {
-  const draw = (): Tensor => apply(dropoutMaskOp, [detach(x)], { p, generator });
-  return drawObserverOf(source) === null ? withInterpreter(eager, draw) : draw();
+function maskLike(x: Tensor, drawing: Drawing): Tensor {
+  const draw = (): Tensor => apply(dropoutMaskOp, [detach(x)], drawing);
+  return drawObserverOf(drawing.source()) === null ? withInterpreter(eager, draw) : draw();
 }

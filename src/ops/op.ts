@@ -41,7 +41,7 @@ export interface ComputeOp<A = undefined> extends OpBase<A> {
   readonly kind: 'compute';
   /** The shape rule: the result's shape and dtype, or a ShapeError. */
   infer(inputs: readonly Tensor[], attrs: A): TensorSpec;
-  /** Whether it gives another result each time, as random numbers do; such an operation is never merged or left out. */
+  /** Whether it draws random numbers, as its attributes, a `Drawing`, say; such an operation is never merged or left out. */
   readonly impure?: true;
   /** Whether it writes every element of `y`, which then may hold anything. */
   readonly overwrites?: true;

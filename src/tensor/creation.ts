@@ -1,10 +1,10 @@
 /** Tensors from data, from constants and from random numbers. */
 
 import { OptionError, ShapeError } from '../errors.ts';
-import type { FloatArray } from '../kernels/types.ts';
+import type { Draw, FloatArray } from '../kernels/types.ts';
 import { allocate, checkDType } from './dtype.ts';
 import { checkInteger, checkKeys, show } from './options.ts';
-import { defaultGenerator, drawObserverOf, Generator } from './random.ts';
+import { checkBounds, type Drawing, defaultGenerator, drawObserverOf, fillDrawn, Generator } from './random.ts';
 import { checkShape, denseStrides, type Shape, showShape, sizeOf } from './shape.ts';
 import { Storage } from './storage.ts';
 import { type NumberArray, Tensor, type TensorOptions } from './tensor.ts';
@@ -123,20 +123,18 @@ export function eye(n: number, ...rest: [options?: TensorOptions] | [m: number, 
 
 /** Uniform random numbers in [0, 1). */
 export function rand(shape: number | Shape, options: RandomOptions = {}): Tensor {
-  return drawn('rand', shape, options, (generator, single) => {
-    const value = generator.uniform();
-    return single ? Math.floor(value * 2 ** 24) * 2 ** -24 : value; // rounding to float32 could give 1
-  });
+  return drawn('rand', shape, options, { name: 'uniform' });
 }
 
 /** Normal random numbers of mean 0 and variance 1. */
 export function randn(shape: number | Shape, options: RandomOptions = {}): Tensor {
-  return drawn('randn', shape, options, (generator) => generator.normal());
+  return drawn('randn', shape, options, { name: 'normal' });
 }
 
 /** Random whole numbers in [low, high). */
 export function randint(low: number, high: number, shape: number | Shape, options: RandomOptions = {}): Tensor {
-  return drawn('randint', shape, options, (generator) => generator.integer(low, high));
+  checkBounds('randint', low, high);
+  return drawn('randint', shape, options, { name: 'integer', low, high });
 }
 
 /** The numbers 0 … n - 1 in random order. */
@@ -153,23 +151,14 @@ export function generatorOf(operation: string, options: { generator?: Generator 
   throw new OptionError(`${operation}: generator must be a Generator, but is ${show(generator)}`);
 }
 
-function drawn(
-  operation: string,
-  shape: number | Shape,
-  options: RandomOptions,
-  draw: (generator: Generator, single: boolean) => number,
-): Tensor {
+function drawn(operation: string, shape: number | Shape, options: RandomOptions, draw: Draw): Tensor {
   checkKeys(operation, options, ['dtype', 'requiresGrad', 'generator']);
   const { generator: _, ...rest } = options;
-  const fill = (values: FloatArray): void => {
-    const generator = generatorOf(operation, options);
-    const single = values instanceof Float32Array;
-    for (let i = 0; i < values.length; i++) values[i] = draw(generator, single);
-  };
+  const drawing: Drawing = { draw, source: () => generatorOf(operation, options) };
   const observer = drawObserverOf(generatorOf(operation, options));
-  if (observer === null) return filled(operation, shape, rest, fill);
+  if (observer === null) return filled(operation, shape, rest, (values) => fillDrawn(drawing, values));
   const dtype = checkDType(operation, options.dtype ?? 'float32');
-  return withGrad(observer.tensor(operation, checkShape(operation, shape), dtype, fill) as Tensor, options);
+  return withGrad(observer.tensor(operation, checkShape(operation, shape), dtype, drawing) as Tensor, options);
 }
 
 function filled(

@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { Generator, manualSeed, OptionError, rand, randint, randn, randperm } from '../../src/index.ts';
-import { normalQuantile } from '../../src/tensor/random.ts';
+import {
+  dropout,
+  Generator,
+  manualSeed,
+  OptionError,
+  ones,
+  rand,
+  randint,
+  randn,
+  randperm,
+  type Tensor,
+} from '../../src/index.ts';
+import { normalOf, normalQuantile } from '../../src/kernels/js/normal.ts';
 
 /** Philox's four words as `uniform` sees them: two numbers of 53 bits. */
 const pair = ([a, b, c, d]: readonly number[]): number[] => [
@@ -99,6 +110,11 @@ describe('Generator', () => {
     }
   });
 
+  it('keeps the last number of a stream that there can be finite, as far from 1 as it can be', () => {
+    expect(normalOf(1 - 2 ** -53)).toBe(-normalQuantile(2 ** -53));
+    expect(normalOf(0)).toBe(normalQuantile(2 ** -54));
+  });
+
   it('permutes without loss, every order about as often', () => {
     const g = new Generator(3);
     const counts = new Map<string, number>();
@@ -128,7 +144,47 @@ describe('Generator', () => {
   });
 });
 
+/** FNV-1a of the bytes. */
+function hash(x: Tensor): number {
+  const { buffer, byteOffset, byteLength } = x.toTypedArray();
+  return new Uint8Array(buffer, byteOffset, byteLength).reduce(
+    (h, byte) => Math.imul(h ^ byte, 0x01000193) >>> 0,
+    0x811c9dc5,
+  );
+}
+
 describe('random tensors', () => {
+  // Written down when each number was drawn by a call of its own.
+  it.each([
+    [0, 0, 'float32', [3821973991, 3805760363, 2041848316, 562796321, 442059061]],
+    [0, 0, 'float64', [3129742141, 2176991047, 993374865, 1914841204, 526507157]],
+    [7, 5, 'float32', [3876716552, 2713135262, 2403474219, 2168310645, 551674821]],
+    [7, 5, 'float64', [1032819725, 2703117297, 1153821295, 52891931, 953585635]],
+    [2 ** 32 + 5, 3, 'float32', [1165118365, 2276510007, 2332778728, 102512050, 4127772069]],
+    [2 ** 32 + 5, 3, 'float64', [4061509288, 1952567797, 4256594503, 3725296866, 4003738167]],
+    [1, 2 ** 33 - 20, 'float32', [2208704765, 456182749, 2103986023, 1077436221, 3399208501]],
+    [1, 2 ** 33 - 20, 'float64', [2753209541, 3535003026, 2754774945, 1294567327, 3633342181]],
+    [Number.MAX_SAFE_INTEGER, 2 ** 40 + 1, 'float32', [2331200813, 1540048031, 4057433102, 1969258252, 3277735637]],
+    [Number.MAX_SAFE_INTEGER, 2 ** 40 + 1, 'float64', [2250784194, 3210875746, 282534198, 3521663247, 3666845657]],
+  ] as const)('of seed %d from position %d on in %s have these bits for ever', (seed, position, dtype, hashes) => {
+    const n = 3001;
+    const draws: ((options: { generator: Generator; dtype: typeof dtype }) => Tensor)[] = [
+      (options) => rand(n, options),
+      (options) => randn(n, options),
+      (options) => randint(-5, 1000, n, options),
+      (options) => randint(0, 2 ** 32, n, options),
+      ({ generator }) => dropout(ones(n, { dtype }), { p: 0.3, generator }),
+    ];
+    const found = draws.map((draw) => {
+      const generator = new Generator(seed);
+      generator.position = position;
+      const drawn = hash(draw({ generator, dtype }));
+      expect(generator.position).toBe(position + n);
+      return drawn;
+    });
+    expect(found).toEqual(hashes);
+  });
+
   it('draw from the default stream, which manualSeed starts anew', () => {
     manualSeed(5);
     const first = randn([3]).toArray();

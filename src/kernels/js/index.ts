@@ -1,6 +1,7 @@
 /** The kernels in TypeScript: the specification of what kernels compute, the oracle in tests, and the fallback everywhere. */
 import type { Kernels } from '../types.ts';
 import { conv, convInputGrad, convWeightGrad } from './conv.ts';
+import { draw } from './draws.ts';
 import { assign, binary, copy, unary, where } from './elementwise.ts';
 import { matmul } from './matmul.ts';
 import { maxPool, maxPoolIndices, maxPoolPick, maxPoolSpread, windowSpread, windowSum } from './pool.ts';
@@ -8,6 +9,7 @@ import { argExtreme, cumsum, gather, scatterAdd, sum } from './reduce.ts';
 import { crossEntropy, crossEntropyGrad, logSoftmax, softmax } from './softmax.ts';
 
 export const jsKernels: Kernels = {
+  draw,
   unary,
   binary,
   where,

@@ -13,6 +13,7 @@ import { softmaxes } from './softmax.ts';
 export function differential<K extends Partial<Kernels>>(tested: K, reference: K): K {
   const pair = new Pair(tested as unknown as Kernels, reference as unknown as Kernels);
   const all: Kernels = {
+    ...draws(pair),
     ...elementwise(pair),
     ...sums(pair),
     ...indexing(pair),
@@ -23,6 +24,10 @@ export function differential<K extends Partial<Kernels>>(tested: K, reference: K
   };
   return Object.fromEntries(Object.entries(all).filter(([name]) => name in tested)) as unknown as K;
 }
+
+const draws = (pair: Pair): Pick<Kernels, 'draw'> => ({
+  draw: (what, seed, position, y) => pair.relative('draw', y, (k, out) => k.draw(what, seed, position, out), 0),
+});
 
 const elementwise = (pair: Pair): Pick<Kernels, 'unary' | 'binary' | 'where' | 'copy' | 'assign'> => ({
   unary: (name, x, y) => pair.relative(name, y, (k, out) => k.unary(name, x, out)),
