@@ -5,7 +5,7 @@
 
 import { currentInterpreter, eager } from '../ops/apply.ts';
 import { addOp } from '../ops/elementwise.ts';
-import type { AnyOp } from '../ops/op.ts';
+import type { RecordedOp } from '../ops/op.ts';
 import { isDense } from '../tensor/shape.ts';
 import { giveSpare, renewSpares } from '../tensor/spare.ts';
 import { type Storage, storagesMade } from '../tensor/storage.ts';
@@ -32,7 +32,7 @@ export class Holders {
   }
 
   /** Notes what `op` was given, or gave: if its vjp is not the library's own, somebody may keep it. */
-  show(op: AnyOp, g: Tensor): void {
+  show(op: RecordedOp, g: Tensor): void {
     if (this.#isActive && isJoint(op.vjp)) this.#seen.add(g.storage);
   }
 

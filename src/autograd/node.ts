@@ -1,7 +1,7 @@
 /** The record of one operation: what a vjp needs, and nothing else. */
 
 import { GradError } from '../errors.ts';
-import type { AnyOp, Call, TensorSpec } from '../ops/op.ts';
+import type { Call, RecordedOp, TensorSpec } from '../ops/op.ts';
 import type { GradNode, Tensor } from '../tensor/tensor.ts';
 
 let created = 0;
@@ -15,14 +15,14 @@ export function nodesMade(): number {
 export class Node implements GradNode, Call<unknown> {
   /** Counts up, so that an operation has a higher number than all it depends on. */
   readonly id: number = created++;
-  readonly op: AnyOp;
+  readonly op: RecordedOp;
   readonly attrs: unknown;
   readonly specs: readonly TensorSpec[];
   #inputs: readonly Tensor[] | null;
   #output: Tensor | null;
   readonly #versions: readonly number[];
 
-  constructor(op: AnyOp, inputs: readonly Tensor[], attrs: unknown, output: Tensor) {
+  constructor(op: RecordedOp, inputs: readonly Tensor[], attrs: unknown, output: Tensor) {
     this.op = op;
     this.attrs = attrs;
     this.specs = inputs.map(({ shape, dtype }) => ({ shape, dtype }));
@@ -49,6 +49,11 @@ export class Node implements GradNode, Call<unknown> {
   output(): Tensor {
     const { length } = this.inputs;
     return this.#unchanged(this.#output!, length, 'the result');
+  }
+
+  /** Whether a backward pass has used it up. */
+  get isReleased(): boolean {
+    return this.#inputs === null;
   }
 
   /** Lets go of all tensors. */

@@ -8,6 +8,7 @@ import { type NumberArray, Tensor } from '../tensor/tensor.ts';
 import { debug } from './debug.ts';
 import { type ExplainOptions, type ProgramReport, printReport, reportOf } from './explain.ts';
 import { dotGraph, printGraph } from './graph.ts';
+import { endGraph } from './graph-end.ts';
 import { Program } from './program.ts';
 import { describe, Identities, likeNumbers, mapLeaves, tensorsIn } from './structure.ts';
 import { type InputSpec, type Trace, trace } from './trace.ts';
@@ -43,7 +44,7 @@ interface Variant<R> {
  * training step can be compiled: forward, backward and the optimizer's update.
  *
  * `fn` runs only when it is traced. What it captures, such as parameters, is read anew at each call; numbers and
- * branches are fixed. Results are tensors of their own, without a graph.
+ * branches are fixed. Results are tensors of their own, through which no gradient flows: `backward` belongs within.
  *
  * @throws TraceError if `fn` reads the value of a tensor that depends on its arguments, or overwrites an argument.
  * @example
@@ -184,7 +185,10 @@ function finish<R>({ traced }: Variant<R>, inputs: readonly Leaf[], outputs: rea
     else leaf.grad = gradient;
   }
   return mapLeaves(traced.result, (leaf) => {
-    const output = leaf instanceof Tensor ? traced.outputOf(leaf) : undefined;
-    return output === undefined ? leaf : outputs[output];
+    const returned = leaf instanceof Tensor ? traced.outputOf(leaf) : undefined;
+    if (returned === undefined) return leaf;
+    const output = outputs[returned.number]!;
+    endGraph(output, returned.end);
+    return output;
   });
 }

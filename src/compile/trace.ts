@@ -12,6 +12,7 @@ import { denseStrides, isDense, type Shape, showShape, sizeOf } from '../tensor/
 import { observeReads, Storage, storagesMade } from '../tensor/storage.ts';
 import { observeGrad, Tensor } from '../tensor/tensor.ts';
 import { allocateValue, type Graph, type GraphNode, type Source, type Value, type View } from './graph.ts';
+import { type GraphEnd, graphEndOf } from './graph-end.ts';
 
 /** The storage of a traced tensor, which has no values yet. */
 class TracedStorage extends Storage {
@@ -69,8 +70,14 @@ export interface Trace<R> {
   readonly inputGrads: readonly InputGrad[];
   /** What the function returned, its traced tensors standing for the graph's outputs (see `outputOf`). */
   readonly result: R;
-  /** The number of the graph's output that a returned tensor stands for; undefined if it is an ordinary tensor. */
-  readonly outputOf: (x: Tensor) => number | undefined;
+  /** What a returned tensor stands for; undefined if it is an ordinary tensor. */
+  readonly outputOf: (x: Tensor) => Returned | undefined;
+}
+
+/** One of the graph's outputs, by its number, and what eager code's result would carry of a gradient's graph. */
+export interface Returned {
+  readonly number: number;
+  readonly end: GraphEnd;
 }
 
 /** What is known of a tensor argument. */
@@ -318,9 +325,13 @@ export function trace<R>(
   });
 
   const outputs: View[] = [];
-  const numbers = new Map<Tensor, number>();
-  for (const x of returned)
-    if (tracer.isComputed(x) && !numbers.has(x)) numbers.set(x, outputs.push(tracer.view(x)) - 1);
+  const computed = new Map<Tensor, Returned>();
+  for (const x of returned) {
+    if (!tracer.isComputed(x) || computed.has(x)) continue;
+    computed.set(x, { number: outputs.push(tracer.view(x)) - 1, end: graphEndOf(x) });
+  }
+  // They stand for results from now on; what was recorded on the way to them can go.
+  for (const x of computed.keys()) x.node = null;
   const inputGrads: InputGrad[] = [];
   const grads: { tensor: Tensor; view: View | null }[] = [];
   for (const [x, { before }] of tracer.grads) {
@@ -344,7 +355,7 @@ export function trace<R>(
     captured: tracer.captured(),
     inputGrads,
     result,
-    outputOf: (x) => numbers.get(x),
+    outputOf: (x) => computed.get(x),
   };
 }
 

@@ -65,7 +65,10 @@ export type AnyOp = Op<any>;
 // biome-ignore lint/suspicious/noExplicitAny: as above
 export type AnyComputeOp = ComputeOp<any>;
 
+/** What a record of an operation holds on to. */
+export type RecordedOp = Pick<AnyOp, 'name' | 'vjp'>;
+
 /** The vjp of `op` in input `i`, or null. */
-export function vjpOf(op: AnyOp, i: number): Vjp<unknown> | null {
+export function vjpOf(op: RecordedOp, i: number): Vjp<unknown> | null {
   return typeof op.vjp === 'function' ? op.vjp : (op.vjp?.[i] ?? null);
 }
