@@ -7,9 +7,9 @@ import { jsKernels } from './js/index.ts';
 import type { Kernels } from './types.ts';
 import { differential } from './wasm/differential/index.ts';
 import { features } from './wasm/features.ts';
-import { elementwiseKernels, sums, wasmKernels } from './wasm/index.ts';
+import { draws, elementwiseKernels, sums, wasmKernels } from './wasm/index.ts';
 
-accelerate({ features, kernels: { ...elementwiseKernels(), ...sums() }, differential });
+accelerate({ features, kernels: { ...draws(), ...elementwiseKernels(), ...sums() }, differential });
 
 export { type Backend, backend, resetBackend } from './backend.ts';
 

@@ -4,6 +4,7 @@
  * gives the same bits every time.
  */
 import * as jsConv from '../js/conv.ts';
+import * as jsDraws from '../js/draws.ts';
 import * as jsElementwise from '../js/elementwise.ts';
 import { jsKernels } from '../js/index.ts';
 import * as jsMatmul from '../js/matmul.ts';
@@ -13,6 +14,7 @@ import * as jsSoftmax from '../js/softmax.ts';
 import type { FloatArray, Kernels, Strided } from '../types.ts';
 import * as convolution from './conv/eager.ts';
 import { convWeightGrad } from './conv/eager-weights.ts';
+import * as drawing from './draws/eager.ts';
 import * as elementwise from './elementwise/eager.ts';
 import * as along from './lines/eager.ts';
 import { sum } from './lines/sum.ts';
@@ -206,6 +208,19 @@ export function softmaxes(
   };
 }
 
+/** Random numbers. */
+export function draws(options: WasmOptions = {}): Pick<Kernels, 'draw'> {
+  // Ten rounds each: fewer elements are worth it than of other functions.
+  const [done, least] = [attempt(options), ((options.threshold ?? 1) * LEAST_ELEMENTS) / 8];
+  return {
+    draw(what, seed, position, y) {
+      const worth = y.length > 0 && y.length >= least && what.name !== 'normal';
+      const run = (): boolean => what.name !== 'normal' && drawing.draw(kernelCache(), what, seed, position, y);
+      if (!done('draw', worth, [y], run)) jsDraws.draw(what, seed, position, y);
+    },
+  };
+}
+
 /** Element by element. */
 export function elementwiseKernels(
   options: WasmOptions = {},
@@ -244,6 +259,7 @@ export function elementwiseKernels(
 export function createWasmKernels(options: WasmOptions = {}): Kernels {
   return {
     ...jsKernels,
+    ...draws(options),
     ...elementwiseKernels(options),
     ...sums(options),
     ...scatters(options),
