@@ -111,11 +111,11 @@ const needsDense = new Set([
 function whyEager(node: GraphNode, memory: ProgramMemory): string {
   const name = nameOf(node);
   if (!memory.hasKernels) return 'WebAssembly with vectors is not to be had here';
-  if (node.op?.impure) return 'random numbers are drawn one after the other';
   const dtypes = [node.target, ...node.reads].map((view) => view.value.dtype);
   if (dtypes.includes('float64')) return 'float64 has the reference kernels only';
   if (node.op === null) return 'it overwrites what it reads at other elements';
   if (node.target.value.size === 0) return 'it has nothing to compute';
+  if (node.op?.impure) return 'random numbers are drawn one after the other';
   if (name.startsWith('conv') || name.startsWith('maxPool') || needsDense.has(name)) return 'an operand is not dense';
   if (name === 'matmul') return 'an operand runs backwards, or nothing is added up';
   if (hasVectorForm(name)) return 'its shapes cannot be run through as one loop';

@@ -11,6 +11,7 @@ import type { Kernel, ProgramMemory, Region } from './memory.ts';
 import type { Places } from './places.ts';
 import { compose, Imports, type Score } from './score.ts';
 import { convStep } from './steps/conv.ts';
+import { drawStep } from './steps/draw.ts';
 import { lookupStep } from './steps/lookup.ts';
 import { loopStep, sweepStep } from './steps/loop.ts';
 import { matmulStep } from './steps/matmul.ts';
@@ -58,6 +59,8 @@ export class Lowering implements StepContext {
       const spread = patterns.spreadBehind(node);
       return convStep(group, spread && patterns.isAbsorbed(spread) ? spread : null, this);
     }
+    const draw = drawStep(node, this.#memory.hasKernels, this);
+    if (draw !== null) return draw;
     const compiled = this.#memory.hasKernels
       ? (lookupStep(node, patterns, this) ?? tapStep(node, this) ?? windowStep(node, this))
       : null;

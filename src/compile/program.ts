@@ -122,6 +122,7 @@ export class Program {
     const { steps, score } = this.#lowering;
     this.#load(inputs);
     for (const step of steps) step.prepare?.();
+    for (const step of steps) step.begin?.();
     if (score === null) for (const step of steps) step.finish?.();
     else perform(score);
     for (const storage of this.#changed) storage.version++;

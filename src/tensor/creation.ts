@@ -2,7 +2,7 @@
 
 import { OptionError, ShapeError } from '../errors.ts';
 import type { Draw, FloatArray } from '../kernels/types.ts';
-import { allocate, checkDType } from './dtype.ts';
+import { allocate, checkDType, type DType } from './dtype.ts';
 import { checkInteger, checkKeys, show } from './options.ts';
 import { checkBounds, type Drawing, defaultGenerator, drawObserverOf, fillDrawn, Generator } from './random.ts';
 import { checkShape, denseStrides, type Shape, showShape, sizeOf } from './shape.ts';
@@ -153,12 +153,18 @@ export function generatorOf(operation: string, options: { generator?: Generator 
 
 function drawn(operation: string, shape: number | Shape, options: RandomOptions, draw: Draw): Tensor {
   checkKeys(operation, options, ['dtype', 'requiresGrad', 'generator']);
-  const { generator: _, ...rest } = options;
-  const drawing: Drawing = { draw, source: () => generatorOf(operation, options) };
-  const observer = drawObserverOf(generatorOf(operation, options));
-  if (observer === null) return filled(operation, shape, rest, (values) => fillDrawn(drawing, values));
+  const source = (): Generator => generatorOf(operation, options);
   const dtype = checkDType(operation, options.dtype ?? 'float32');
-  return withGrad(observer.tensor(operation, checkShape(operation, shape), dtype, drawing) as Tensor, options);
+  return withGrad(drawTensor(operation, checkShape(operation, shape), dtype, { draw, source }), options);
+}
+
+/** A tensor of random numbers; while tracing, one that is drawn at each call, unless the stream begins within the function. @internal */
+export function drawTensor(operation: string, shape: Shape, dtype: DType, drawing: Drawing): Tensor {
+  const observer = drawObserverOf(drawing.source());
+  if (observer !== null) return observer.tensor(operation, shape, dtype, drawing) as Tensor;
+  const values = allocate(dtype, sizeOf(shape));
+  fillDrawn(drawing, values);
+  return fromStorage(values, shape);
 }
 
 function filled(

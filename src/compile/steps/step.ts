@@ -14,6 +14,8 @@ export interface Step {
   readonly isEager?: boolean;
   /** Looks at the arguments and at state before anything is run, and throws if they will not do. */
   prepare?(): void;
+  /** Moves what is outside of the program, such as random streams, once all steps are prepared and before anything is run. */
+  begin?(): void;
   readonly tasks: readonly Task[];
   finish?(): void;
 }
