@@ -41,6 +41,8 @@ const layers: readonly Layer[] = [
   { name: 'pointwise, a single place', x: [3, 20, 1, 1], w: [9, 20, 1, 1] },
   { name: 'pointwise, stride', x: [2, 6, 9, 11], w: [7, 6, 1, 1], stride: 2 },
   { name: 'depthwise', x: [2, 40, 13, 15], w: [40, 1, 3, 3], padding: 1, groups: 40 },
+  { name: 'depthwise, stride', x: [2, 24, 9, 17], w: [24, 1, 3, 3], padding: 1, stride: 2, groups: 24, bias: true },
+  { name: 'depthwise, narrow', x: [1, 10, 12, 3], w: [10, 1, 3, 3], padding: 1, groups: 10 },
   {
     name: 'depthwise, stride, two filters each',
     x: [1, 36, 14, 14],

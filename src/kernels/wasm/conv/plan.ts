@@ -1,4 +1,5 @@
 /** The plans of the three convolutions: sources, kernels and copies, from sizes and geometry alone. */
+import { planPlane } from './depthwise.ts';
 import { type DotKernel, splitRow } from './dots.ts';
 import {
   type AxisPlan,
@@ -165,6 +166,24 @@ function pick(
   return chooseRuns(counts, strides, images, channels * planes, cost);
 }
 
+/** The same for planes as they lie, where each channel has a small filter of its own. */
+function byPlanes(plan: ConvPlan, { groups, channels, outputs, axes }: ConvSizes): ConvPlan {
+  const [d, h, w] = axes;
+  const isFlat = groups > 1 && channels * outputs === 1 && d.x * d.k * d.y === 1 && d.before === 0;
+  const plane = isFlat ? planPlane(h, w) : null;
+  if (plane === null) return plan;
+  const { outputSize: rows, stages, source } = plan;
+  const [stage] = stages as [Stage];
+  const unpack = { ...stage.unpack, fromStrides: [rows, w.y, 1] as const };
+  return {
+    ...plan,
+    source: { ...source, channel: plan.inputSize, dense: true },
+    images: 1,
+    rows,
+    stages: [{ ...stage, kernel: { ...stage.kernel, plane }, segments: 1, rows, unpack, dense: true }],
+  };
+}
+
 /** y from x and w. */
 export function planForward(c: ConvSizes, fma: boolean): ConvPlan {
   const axes = three(c.axes, planAxis);
@@ -196,7 +215,7 @@ export function planForward(c: ConvSizes, fma: boolean): ConvPlan {
     },
     chosen.runs,
   );
-  return {
+  const plan = {
     source,
     pieces: packPieces(source, sizes),
     images: chosen.images,
@@ -208,6 +227,7 @@ export function planForward(c: ConvSizes, fma: boolean): ConvPlan {
     stages: [stage],
     sparse: false,
   };
+  return byPlanes(plan, c);
 }
 
 /**

@@ -9,8 +9,9 @@
  * addresses and segment distances in bytes; a segment is one such row (of a plane, of an image). The operands are those of
  * the epilogue's chain.
  */
-import { FunctionBuilder, f32x4, i32, type Local, load, op } from '../assembler/assembler.ts';
+import { type Expr, FunctionBuilder, f32x4, i32, type Local, load, op } from '../assembler/assembler.ts';
 import { advanceOperands, type Chain, ChainEmitter, chainKey, operandPointers } from './chain.ts';
+import { emitPlane, type PlanePlan } from './depthwise.ts';
 import {
   type Coverage,
   cover,
@@ -56,6 +57,8 @@ export interface TapKernel {
   /** Nothing is written behind `length` (see `canBeExact`). */
   readonly exact?: boolean;
   readonly epilogue?: Epilogue;
+  /** One input and one output, both planes as they lie, in place of all that is said of rows and taps. */
+  readonly plane?: PlanePlan;
 }
 
 /** More taps than this are looped over by a table of offsets instead of being unrolled. */
@@ -134,7 +137,7 @@ function emitSum(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers): vo
 }
 
 function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers, operands: readonly Local<'i32'>[]): void {
-  const { bias, accumulate, relu, chain } = k.epilogue ?? {};
+  const { bias, accumulate } = k.epilogue ?? {};
   const each = (visit: (acc: Local<'v128'>, p: number, q: number) => void): void =>
     tile.accumulators.forEach((acc, i) => visit(acc, i % tile.vectors, Math.floor(i / tile.vectors)));
   each((acc, p, q) => {
@@ -142,13 +145,34 @@ function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers, op
     f.set(acc, start);
   });
   emitSum(f, k, tile, at);
-  const after = chain && new ChainEmitter(f, chain, operands, k.fma);
+  const ending = new Ending(f, k, operands);
   each((acc, p, q) => {
-    const to = q * k.yOutput + 4 * p;
-    const positive = relu ? positivePart(acc) : acc;
-    if (p === 0) after?.begin(q);
-    f.store('v128.store', at.y, after ? after.emit(positive, at.y, to) : positive, 4 * to);
+    if (p === 0) ending.begin(q);
+    ending.store(acc, at.y, q * k.yOutput + 4 * p);
   });
+}
+
+/** Emits what happens to finished sums. */
+class Ending {
+  readonly #f: FunctionBuilder;
+  readonly #relu: boolean;
+  readonly #chain: ChainEmitter | undefined;
+
+  constructor(f: FunctionBuilder, { epilogue, fma }: TapKernel, operands: readonly Local<'i32'>[]) {
+    this.#f = f;
+    this.#relu = epilogue?.relu ?? false;
+    this.#chain = epilogue?.chain && new ChainEmitter(f, epilogue.chain, operands, fma);
+  }
+
+  /** Those of output `q` follow. */
+  begin(q: number): void {
+    this.#chain?.begin(q);
+  }
+
+  store(sum: Expr<'v128'>, y: Local<'i32'>, floats: number): void {
+    const positive = this.#relu ? positivePart(sum) : sum;
+    this.#f.store('v128.store', y, this.#chain ? this.#chain.emit(positive, y, floats) : positive, 4 * floats);
+  }
 }
 
 /** The rows for `outputs` outputs: tiles from left to right, row after row. */
@@ -178,8 +202,23 @@ export function rowFunction(k: TapKernel, outputs: number): FunctionBuilder {
   return f;
 }
 
+/** `run` for a plane as it lies. */
+function planeFunction(k: TapKernel, plane: PlanePlan): FunctionBuilder {
+  const f = new FunctionBuilder('run');
+  const at = pointers(f);
+  for (const name of ['segments', 'xSegment', 'ySegment']) f.param('i32', name);
+  const { bias, chain } = k.epilogue ?? {};
+  const ending = new Ending(f, k, operandPointers(f, chain));
+  emitPlane(f, plane, k.fma, at, bias ? f.let(splatAt(at.bias, 0)) : f32x4(0), (sums, y) => {
+    ending.begin(0);
+    sums.forEach((sum, r) => ending.store(sum, y, r * plane.w.y));
+  });
+  return f;
+}
+
 /** Builds the module's functions: one row function per kind of tile, and `run` over outputs and segments. */
 export function tapFunctions(k: TapKernel): FunctionBuilder[] {
+  if (k.plane !== undefined) return [planeFunction(k, k.plane)];
   const run = new FunctionBuilder('run');
   const at = pointers(run);
   const segments = run.param('i32', 'segments');
@@ -225,6 +264,7 @@ export function tapKey(k: TapKernel): string {
     k.yOutput,
     k.length,
     ...Object.values(k.rows ?? {}),
+    k.plane && JSON.stringify(k.plane),
   ];
   return `taps ${sizes.join(',')} ${taps} ${flags}${chain ? ` ${chainKey(chain)}` : ''}`;
 }

@@ -45,6 +45,26 @@ function configuration(random: Random, rank: number): Config {
   return config;
 }
 
+/** A filter of its own for each channel, over all that is not copied into padded rows and a little beyond. */
+function depthwise(random: Random): Config {
+  const groups = random.integer(2, 7);
+  const images = random.integer(1, 3);
+  const geometry = { stride: [] as number[], dilation: [] as number[], before: [] as number[], groups };
+  const config = { x: [images, groups], w: [groups, 1], y: [images, groups], geometry };
+  for (const most of [13, 30]) {
+    const [k, d, s] = [random.integer(1, 3), random.pick([1, 1, 1, 2, 3]), random.pick([1, 1, 2, 2, 3])];
+    const [b, after] = [random.integer(0, 5), random.integer(0, 5)];
+    const x = Math.max(1, d * (k - 1) + 1 - b - after) + random.integer(0, most);
+    config.x.push(x);
+    config.w.push(k);
+    config.y.push(Math.floor((x + b + after - d * (k - 1) - 1) / s) + 1);
+    geometry.stride.push(s);
+    geometry.dilation.push(d);
+    geometry.before.push(b);
+  }
+  return config;
+}
+
 /** All three convolutions on one configuration; the differential kernels throw where they differ. */
 function agree(random: Random, { x, w, y, geometry }: Config, awkward: number): void {
   const [xs, ws, gs] = [operand(random, x, awkward), operand(random, w, awkward), operand(random, y, awkward)];
@@ -80,6 +100,27 @@ describe.each([true, false])('convolutions on WebAssembly, relaxed SIMD %s', (re
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('agree channel by channel over all borders, strides and dilations', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.constantFrom(0, 0.03), (seed, awkward) => {
+        const random = new Random(seed);
+        const { x, w, y, geometry } = depthwise(random);
+        const [xs, ws] = [operand(random, x, awkward), operand(random, w, awkward)];
+        tested.conv(xs, ws, geometry, y, blank(y), random.chance(0.5) ? operand(random, [y[1]!], awkward) : undefined);
+      }),
+      { numRuns: 80 },
+    );
+  });
+
+  it('compute rows of whole planes without a copy, so that infinite weights are no reason to leave them', () => {
+    const geometry = { stride: [1, 2], dilation: [1, 1], before: [1, 1], groups: 3 };
+    const random = new Random(4);
+    const w = { data: new Float32Array(27).fill(Number.POSITIVE_INFINITY), shape: [3, 1, 3, 3], strides: [9, 9, 3, 1] };
+    const x = operand(random, [2, 3, 5, 9], 0);
+    tested.conv(x, { ...w, offset: 0 }, geometry, [2, 3, 5, 5], blank([2, 3, 5, 5]));
+    expect(fallbacks).toEqual([]);
   });
 
   it.each([0, 1])('agree on sizes of %i', (size) => {
