@@ -94,19 +94,6 @@ function bytesOf(group: Group, program: Program): number {
   return [...reads.values(), ...writes].reduce((sum, bytes) => sum + bytes, 0);
 }
 
-const needsDense = new Set([
-  'argMax',
-  'argMin',
-  'cumsum',
-  'scatterAdd',
-  'labels',
-  'within',
-  'softmax',
-  'logSoftmax',
-  'crossEntropy',
-  'crossEntropyGrad',
-]);
-
 /** Why an operation was left to its eager kernel. */
 function whyEager(node: GraphNode, memory: ProgramMemory): string {
   const name = nameOf(node);
@@ -116,8 +103,8 @@ function whyEager(node: GraphNode, memory: ProgramMemory): string {
   if (node.op === null) return 'it overwrites what it reads at other elements';
   if (node.target.value.size === 0) return 'it has nothing to compute';
   if (node.op?.impure) return 'random numbers are drawn one after the other';
-  if (name.startsWith('conv') || name.startsWith('maxPool') || needsDense.has(name)) return 'an operand is not dense';
-  if (name === 'matmul') return 'an operand runs backwards, or nothing is added up';
+  if (name.startsWith('maxPool') || name.startsWith('arg')) return 'it has more places than float32 can count';
+  if (name === 'matmul') return 'nothing is added up';
   if (hasVectorForm(name)) return 'its shapes cannot be run through as one loop';
   return 'it has no compiled form';
 }

@@ -25,6 +25,7 @@ import { separateBiases } from './passes/bias.ts';
 import { mergeCommonSubexpressions } from './passes/common.ts';
 import { foldConstants } from './passes/constant-folding.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
+import { makeDense } from './passes/dense.ts';
 import { moveReluBehindPooling } from './passes/pooling.ts';
 import { turnProducts } from './passes/products.ts';
 import { simplify } from './passes/simplify.ts';
@@ -39,6 +40,7 @@ export const passes: readonly ((graph: Graph) => Graph)[] = [
   removeDeadCode,
   mergeCommonSubexpressions,
   simplify,
+  makeDense,
   foldConstants,
   mergeCommonSubexpressions,
   separateBiases,

@@ -248,7 +248,8 @@ export function alias(x: Tensor): Tensor {
   return apply(aliasOp, [x], undefined);
 }
 
-const cloneOp: ComputeOp = {
+/** A dense copy. */
+export const cloneOp: ComputeOp = {
   kind: 'compute',
   name: 'clone',
   infer: ([x]) => x!,

@@ -7,6 +7,7 @@ import { separateBiases } from '../../src/compile/passes/bias.ts';
 import { mergeCommonSubexpressions } from '../../src/compile/passes/common.ts';
 import { foldConstants } from '../../src/compile/passes/constant-folding.ts';
 import { removeDeadCode } from '../../src/compile/passes/dead-code.ts';
+import { makeDense } from '../../src/compile/passes/dense.ts';
 import { moveReluBehindPooling } from '../../src/compile/passes/pooling.ts';
 import { simplify } from '../../src/compile/passes/simplify.ts';
 import { findPoolTaps } from '../../src/compile/passes/taps.ts';
@@ -16,11 +17,16 @@ import { trace } from '../../src/compile/trace.ts';
 import {
   compile,
   conv2d,
+  crossEntropy,
+  cumsum,
   grad,
+  matmul,
   maxPool1d,
   maxPool2d,
   maxPool2dWithIndices,
   rand,
+  scatterAdd,
+  softmax,
   type Tensor,
   tensor,
   zeros,
@@ -187,6 +193,67 @@ describe('simplify', () => {
     });
     expect(run(tensor([5, 6])).toArray()).toEqual([1, 2]);
     expect(run(tensor([7, 8])).toArray()).toEqual([5, 6]);
+  });
+});
+
+describe('makeDense', () => {
+  test('copies what kernels cannot read as it lies, each view once', () => {
+    const graph = graphOf(
+      (x, w) => [conv2d(x.narrow(1, 1, 2), w), conv2d(x.narrow(1, 1, 2), w.neg()), maxPool2d(x.narrow(1, 1, 2), 2)],
+      [2, 4, 6, 6],
+      [3, 2, 3, 3],
+    );
+    expect(namesAfter(makeDense, graph)).toEqual(['clone', 'conv', 'neg', 'conv', 'maxPool']);
+  });
+
+  test('leaves alone what lies densely, and operations that read anything', () => {
+    const graph = graphOf(
+      (x, w) => [conv2d(x.narrow(0, 1, 1), w), x.transpose(2, 3).exp(), matmul(x.transpose(2, 3), x), x.sum(2)],
+      [2, 2, 6, 6],
+      [3, 2, 3, 3],
+    );
+    expect(namesAfter(makeDense, graph)).not.toContain('clone');
+  });
+
+  test('copies again what was changed between two readers', () => {
+    const state = zeros([2, 4, 6, 6]);
+    const graph = graphOf(
+      (w) => {
+        const before = conv2d(state.narrow(1, 1, 2), w);
+        state.assign(state.add(1));
+        return [before, conv2d(state.narrow(1, 1, 2), w)];
+      },
+      [3, 2, 3, 3],
+    );
+    expect(namesAfter(makeDense, graph)).toEqual(['clone', 'conv', 'add', 'assign', 'clone', 'conv']);
+  });
+
+  const kernel = normals(2, 3, 2, 3, 3);
+  test.each<[string, (x: Tensor) => Tensor]>([
+    ['convolutions', (x) => conv2d(x, kernel.transpose(2, 3))],
+    ['poolings', (x) => maxPool2d(x, 2)],
+    ['poolings with padding', (x) => maxPool2d(x, 3, { stride: 2, padding: 1 })],
+    ['softmax', (x) => softmax(x, 1)],
+    ['cross entropy', (x) => crossEntropy(x, x.argMax(1), { reduction: 'none' })],
+    ['running sums', (x) => cumsum(x, 2)],
+    ['additions at places', (x) => scatterAdd(x, 1, x.argMax(1, true), x.narrow(1, 0, 1))],
+    ['products', (x) => matmul(x.flip([3]), x)],
+  ])('lets %s of parts, turned and repeated arrays be compiled, with their gradients', (_, fn) => {
+    const views: ((x: Tensor) => Tensor)[] = [
+      (x) => x.narrow(1, 1, 2),
+      (x) => x.permute([0, 1, 3, 2]).narrow(1, 0, 2),
+      (x) => x.select(0, 1).narrow(0, 2, 2).unsqueeze(0).expand([3, 2, 6, 6]),
+      (x) => x.flip([2]).narrow(1, 2, 2),
+    ];
+    for (const [i, view] of views.entries()) {
+      const all = (x: Tensor): Tensor[] => [fn(view(x)), grad((x: Tensor) => fn(view(x)).square().sum())(x)];
+      const program = compile(all);
+      const x = normals(i, 4, 4, 6, 6);
+      const actual = program(x);
+      for (const [n, expected] of all(x).entries()) expectClose(actual[n]!, expected, 1e-5, `view ${i}, result ${n}`);
+      const left = program.report()[0]!.steps.filter((step) => step.eager !== null);
+      expect(left.flatMap((step) => step.operations).filter((name) => !['embed'].includes(name))).toEqual([]);
+    }
   });
 });
 
