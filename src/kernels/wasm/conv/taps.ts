@@ -175,6 +175,21 @@ class Ending {
   }
 }
 
+/**
+ * Reads a word of each line of the cache that the weights of `outputs` outputs take, so that they come one after the other.
+ * The tiles would wait for each of them, being at as many places as they have outputs: 1 × 1 filters over 7 × 7 places, whose
+ * weights come from beyond the second-level cache, took up to 18 % longer. It costs 1 / (8 · vectors) where they are near.
+ */
+function touchWeights(f: FunctionBuilder, k: TapKernel, outputs: number, w: Local<'i32'>): void {
+  const lines = Math.floor((outputs * k.wOutput) / 16);
+  if (k.wOutput !== k.channels * k.wChannel || lines < 16 || k.length < 48) return;
+  const line = f.let(w, 'line');
+  f.repeat(lines, () => {
+    f.drop(load('i32.load', line));
+    f.advance(line, 64);
+  });
+}
+
 /** The rows for `outputs` outputs: tiles from left to right, row after row. */
 export function rowFunction(k: TapKernel, outputs: number): FunctionBuilder {
   const f = new FunctionBuilder(`row_${outputs}`, { exported: false });
@@ -186,6 +201,7 @@ export function rowFunction(k: TapKernel, outputs: number): FunctionBuilder {
   const last = tail > 0 ? new Tile(f, tail, outputs, k.fma) : main;
   const over = k.exact ? 4 * covered(coverage) - k.length : 0;
   const apart = tail > 0 || over > 0;
+  touchWeights(f, k, outputs, at.w);
   f.repeat(k.rows?.count ?? 1, () => {
     const row = k.rows === undefined ? at : { ...at, x: f.let(at.x, 'xr'), y: f.let(at.y, 'yr') };
     f.repeat(apart && tail === 0 ? count - 1 : count, () => {
