@@ -102,7 +102,6 @@ function whyEager(node: GraphNode, memory: ProgramMemory): string {
   if (dtypes.includes('float64')) return 'float64 has the reference kernels only';
   if (node.op === null) return 'it overwrites what it reads at other elements';
   if (node.target.value.size === 0) return 'it has nothing to compute';
-  if (node.op?.impure) return 'random numbers are drawn one after the other';
   if (name.startsWith('maxPool') || name.startsWith('arg')) return 'it has more places than float32 can count';
   if (name === 'matmul') return 'nothing is added up';
   if (hasVectorForm(name)) return 'its shapes cannot be run through as one loop';

@@ -4,9 +4,10 @@
  */
 
 import { drawKernels } from '../../kernels/draws.ts';
+import type { Draw } from '../../kernels/types.ts';
 import { f64, i32, load, op, select } from '../../kernels/wasm/assembler/assembler.ts';
 import { placeAt, type Task } from '../../kernels/wasm/conductor.ts';
-import { drawFunctions, drawKey, drawOperands, type VectorDraw } from '../../kernels/wasm/draws/kernel.ts';
+import { drawFunctions, drawKey, drawOperands } from '../../kernels/wasm/draws/kernel.ts';
 import { type Drawing, takeNumbers } from '../../tensor/random.ts';
 import { type GraphNode, nameOf, type View } from '../graph.ts';
 import type { Step, StepContext } from './step.ts';
@@ -19,7 +20,7 @@ export function drawStep(node: GraphNode, hasKernels: boolean, context: StepCont
   if (!node.op?.impure) return null;
   const { draw, source } = node.attrs as Drawing;
   const { value } = node.target;
-  if (hasKernels && value.dtype === 'float32' && value.size > 0 && draw.name !== 'normal') {
+  if (hasKernels && value.dtype === 'float32' && value.size > 0) {
     return vectorStep(node, draw, source, context);
   }
   let from = { seed: 0, position: 0 };
@@ -34,7 +35,7 @@ export function drawStep(node: GraphNode, hasKernels: boolean, context: StepCont
   };
 }
 
-function vectorStep(node: GraphNode, draw: VectorDraw, source: Drawing['source'], context: StepContext): Step {
+function vectorStep(node: GraphNode, draw: Draw, source: Drawing['source'], context: StepContext): Step {
   const { size } = node.target.value;
   const from = context.scratch(4);
   return {
@@ -48,7 +49,7 @@ function vectorStep(node: GraphNode, draw: VectorDraw, source: Drawing['source']
 }
 
 /** Draws into `target`; at `from` are the seed, and the position of the first number. */
-function drawTask(target: View, draw: VectorDraw, from: number, context: StepContext): Task {
+function drawTask(target: View, draw: Draw, from: number, context: StepContext): Task {
   const run = context.imported(drawKey(draw), () => drawFunctions(draw));
   const y = context.address(target);
   const { size } = target.value;

@@ -214,8 +214,8 @@ export function draws(options: WasmOptions = {}): Pick<Kernels, 'draw'> {
   const [done, least] = [attempt(options), ((options.threshold ?? 1) * LEAST_ELEMENTS) / 8];
   return {
     draw(what, seed, position, y) {
-      const worth = y.length > 0 && y.length >= least && what.name !== 'normal';
-      const run = (): boolean => what.name !== 'normal' && drawing.draw(kernelCache(), what, seed, position, y);
+      const worth = y.length > 0 && y.length >= least;
+      const run = (): boolean => drawing.draw(kernelCache(), what, seed, position, y);
       if (!done('draw', worth, [y], run)) jsDraws.draw(what, seed, position, y);
     },
   };

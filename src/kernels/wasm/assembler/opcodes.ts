@@ -52,7 +52,7 @@ export const PLAIN = {
     'i32x4.trunc_sat_f64x2_s_zero': 0xfd0fc,
     'i32x4.extend_low_i16x8_u': 0xfd0a9, 'i16x8.extend_low_i8x16_u': 0xfd089,
   },
-  'vi:v': { 'i32x4.shl': 0xfd0ab, 'i32x4.shr_s': 0xfd0ac, 'i32x4.shr_u': 0xfd0ad },
+  'vi:v': { 'i32x4.shl': 0xfd0ab, 'i32x4.shr_s': 0xfd0ac, 'i32x4.shr_u': 0xfd0ad, 'i64x2.shl': 0xfd0cb, 'i64x2.shr_u': 0xfd0cd },
   'vv:v': {
     'i8x16.swizzle': 0xfd00e, 'v128.and': 0xfd04e, 'v128.andnot': 0xfd04f, 'v128.or': 0xfd050, 'v128.xor': 0xfd051,
     'i32x4.eq': 0xfd037, 'i32x4.ne': 0xfd038, 'i32x4.lt_s': 0xfd039, 'i32x4.lt_u': 0xfd03a, 'i32x4.gt_s': 0xfd03b,

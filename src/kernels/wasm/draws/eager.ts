@@ -1,13 +1,13 @@
 /** Eager draws on WebAssembly: drawn into scratch in chunks that stay in the cache, and copied out. */
-import type { FloatArray } from '../../types.ts';
+import type { Draw, FloatArray } from '../../types.ts';
 import type { KernelCache, KernelFunction } from '../memory/cache.ts';
-import { drawFunctions, drawKey, drawOperands, type VectorDraw } from './kernel.ts';
+import { drawFunctions, drawKey, drawOperands } from './kernel.ts';
 
 /** Numbers of a chunk: 32 KB. */
 const CHUNK = 8192;
 
 /** Fills y; false if the scratch cannot be had. */
-export function draw(cache: KernelCache, what: VectorDraw, seed: number, position: number, y: FloatArray): boolean {
+export function draw(cache: KernelCache, what: Draw, seed: number, position: number, y: FloatArray): boolean {
   const { memory } = cache;
   const at = memory.place({ y: Math.min(CHUNK, y.length) });
   if (at === null) return false;

@@ -18,24 +18,22 @@ import {
   op,
   shuffle,
 } from '../assembler/assembler.ts';
-import { bitsOf, emitKeys, emitPhilox, emitWhole } from './philox.ts';
+import { normals } from './normal.ts';
+import { bitsOf, emitCipher, emitPhilox, emitWhole } from './philox.ts';
 
 type V = Expr<'v128'>;
 
 /** Makes four results of four numbers, of which each has 32 bits, the highest ones, in `high` and 32 in `low`. */
 type Make = (high: Local<'v128'>, low: Local<'v128'>) => V;
 
-/** What has a kernel. */
-export type VectorDraw = Exclude<Draw, { readonly name: 'normal' }>;
-
 /** What the module's function is given of a draw. */
-export function drawOperands(what: VectorDraw): readonly [a: number, b: number] {
+export function drawOperands(what: Draw): readonly [a: number, b: number] {
   if (what.name === 'mask') return [what.p, what.kept];
   return what.name === 'integer' ? [what.low, what.high - what.low] : [0, 0];
 }
 
 /** Everything that the code depends on, as the cache's key. */
-export function drawKey({ name }: VectorDraw): string {
+export function drawKey({ name }: Draw): string {
   return `draw ${name}`;
 }
 
@@ -83,24 +81,26 @@ function integers(f: FunctionBuilder, low: Expr<'f64'>, span: Expr<'f64'>): Make
   return inDoubles(f, (u) => op('f64x2.add', op('f64x2.floor', op('f64x2.mul', count, u)), first));
 }
 
-function makeOf(f: FunctionBuilder, name: VectorDraw['name'], a: Expr<'f64'>, b: Expr<'f64'>): Make {
+function makeOf(f: FunctionBuilder, name: Draw['name'], a: Expr<'f64'>, b: Expr<'f64'>): Make {
   switch (name) {
     case 'uniform':
       return uniform;
     case 'mask':
       return mask(f, a, b);
+    case 'normal':
+      return inDoubles(f, normals(f));
     case 'integer':
       return integers(f, a, b);
   }
 }
 
 /** The module's only function: run(y, count, seed, position, a, b), with y in bytes. It writes `count` floats and no more. */
-export function drawFunctions({ name }: VectorDraw): FunctionBuilder[] {
+export function drawFunctions({ name }: Draw): FunctionBuilder[] {
   const f = new FunctionBuilder('run');
   const [y, count] = [f.param('i32', 'y'), f.param('i32', 'count')];
   const [seed, position] = [f.param('f64', 'seed'), f.param('f64', 'position')];
   const make = makeOf(f, name, f.param('f64', 'a'), f.param('f64', 'b'));
-  const keys = emitKeys(f, emitWhole(f, seed));
+  const cipher = emitCipher(f, emitWhole(f, seed));
   const start = emitWhole(f, position);
   const block = f.let(op('i64.shr_u', start, i64(1)), 'block');
   const end = f.let(op('i32.add', y, op('i32.mul', count, i32(4))), 'end');
@@ -108,7 +108,7 @@ export function drawFunctions({ name }: VectorDraw): FunctionBuilder[] {
   const isLeft = (): Expr<'i32'> => op('i32.lt_u', p, end);
   f.if(isLeft(), () =>
     f.loop((again) => {
-      const [c0, c1, c2, c3] = emitPhilox(f, keys, block);
+      const [c0, c1, c2, c3] = emitPhilox(f, cipher, block);
       const [evens, odds] = [f.let(make(c0, c1), 'evens'), f.let(make(c2, c3), 'odds')];
       emitStores(f, p, y, end, [
         f.let(shuffle(evens, odds, [0, 4, 1, 5]), 'first'),

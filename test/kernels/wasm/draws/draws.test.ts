@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { jsKernels } from '../../../../src/kernels/js/index.ts';
+import { normalOf } from '../../../../src/kernels/js/normal.ts';
 import { philox } from '../../../../src/kernels/js/philox.ts';
 import type { Draw } from '../../../../src/kernels/types.ts';
-import { FunctionBuilder, i64 } from '../../../../src/kernels/wasm/assembler/assembler.ts';
-import { emitKeys, emitPhilox } from '../../../../src/kernels/wasm/draws/philox.ts';
+import { FunctionBuilder, i64, load } from '../../../../src/kernels/wasm/assembler/assembler.ts';
+import { drawFunctions } from '../../../../src/kernels/wasm/draws/kernel.ts';
+import { normals } from '../../../../src/kernels/wasm/draws/normal.ts';
+import { emitCipher, emitPhilox } from '../../../../src/kernels/wasm/draws/philox.ts';
 import { createWasmKernels } from '../../../../src/kernels/wasm/index.ts';
 import { KernelCache } from '../../../../src/kernels/wasm/memory/cache.ts';
 import { KernelMemory } from '../../../../src/kernels/wasm/memory/memory.ts';
@@ -23,6 +26,7 @@ const sizes = [1, 2, 7, 8, 9, 31, 8193];
 
 const draws: readonly Draw[] = [
   { name: 'uniform' },
+  { name: 'normal' },
   { name: 'mask', p: 0.3, kept: 1 / 0.7 },
   { name: 'mask', p: 1, kept: 0 },
   { name: 'mask', p: 2 ** -60, kept: 1 },
@@ -66,11 +70,61 @@ describe('random numbers on WebAssembly', () => {
     }
   });
 
+  it('are written where they are asked for and nowhere else, in the middle of an array', () => {
+    const memory = new KernelMemory();
+    const { run } = new KernelCache(memory).get('uniform', () => drawFunctions({ name: 'uniform' }));
+    memory.begin(40, 1);
+    const at = memory.allocate(40);
+    for (const position of [0, 1]) {
+      for (const size of [0, 1, 7, 8, 9, 16]) {
+        memory.view(at, 40).fill(-7);
+        run!(at + 4 * 10, size, 5, position, 0, 0);
+        const written = [...memory.view(at, 40)].flatMap((value, i) => (value === -7 ? [] : [i - 10]));
+        expect(written).toEqual([...new Array(size).keys()]);
+      }
+    }
+  });
+
   it('leave float64 to TypeScript', () => {
     const [ours, reference] = [new Float64Array(50), new Float64Array(50)];
     kernels.draw({ name: 'uniform' }, 1, 3, ours);
     jsKernels.draw({ name: 'uniform' }, 1, 3, reference);
     expect(ours).toEqual(reference);
+  });
+});
+
+describe('two normal numbers', () => {
+  it('are those of the reference to the last bit, in the middle, far from it and at the ends', () => {
+    const memory = new KernelMemory();
+    const f = new FunctionBuilder('run');
+    const at = f.param('i32');
+    const two = normals(f);
+    f.store('v128.store', at, two(f.let(load('v128.load', at))));
+    const { run } = new KernelCache(memory).get('normals', () => [f]);
+    memory.begin(4, 1);
+    const place = memory.allocate(4);
+    const last = 1 - 2 ** -53;
+    const near = [
+      0.075,
+      0.925,
+      0.5,
+      1e-11,
+      Math.exp(-25),
+      1 - Math.exp(-25),
+      0.5 - 2 ** -53,
+      2 ** -40,
+      2 ** -41 * Math.SQRT1_2,
+    ];
+    const around = near.flatMap((u) => [-2, -1, 0, 1, 2].map((k) => Math.floor(u * 2 ** 53 + k) * 2 ** -53));
+    const all = [0, 2 ** -53, 3e-16, 1e-13, 1e-5, 0.01, 0.3, 0.7, 0.99, 1 - 1e-9, last - 2 ** -53, last, ...around];
+    for (const a of all) {
+      for (const b of [0, 0.4, 0.03, 1e-12, last]) {
+        memory.view(place, 4).set(new Float32Array(Float64Array.of(a, b).buffer));
+        run!(place);
+        const found = new Float64Array(memory.view(place, 4).slice().buffer);
+        expect([...found], `${a} and ${b}`).toEqual([normalOf(a), normalOf(b)]);
+      }
+    }
   });
 });
 
@@ -83,7 +137,7 @@ describe('four blocks of Philox', () => {
     ] as const) {
       const f = new FunctionBuilder('run');
       const y = f.param('i32');
-      const words = emitPhilox(f, emitKeys(f, f.let(i64(seed))), f.let(i64(block)));
+      const words = emitPhilox(f, emitCipher(f, f.let(i64(seed))), f.let(i64(block)));
       words.forEach((four, word) => f.store('v128.store', y, four, 16 * word));
       memory.begin(16, 1);
       const at = memory.allocate(16);
