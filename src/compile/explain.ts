@@ -55,8 +55,9 @@ function flopsOf(node: GraphNode): number {
   const reads = node.reads.map((view) => view.shape);
   const products = 2 * multiplications(name, reads, shape);
   if (products > 0) return products;
-  if (name === 'maxPoolIndices' || name === 'maxPoolTaps')
-    return sizeOf(shape) * sizeOf((node.attrs as PoolAttrs).geometry.kernel);
+  const windows = name === 'windowSpread' ? reads[0]! : shape;
+  if (name.startsWith('window') || name === 'maxPoolIndices' || name === 'maxPoolTaps')
+    return sizeOf(windows) * sizeOf((node.attrs as PoolAttrs).geometry.kernel);
   if (movesOnly.has(name)) return 0;
   return Math.max(sizeOf(shape), ...node.reads.map((view) => sizeOf(view.shape)));
 }

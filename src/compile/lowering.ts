@@ -20,6 +20,7 @@ import { scalarStep } from './steps/scalar.ts';
 import { singleStep } from './steps/single.ts';
 import { softmaxStep } from './steps/softmax.ts';
 import type { Step, StepContext, ThreadRegion } from './steps/step.ts';
+import { windowSumStep } from './steps/window-sums.ts';
 import { windowStep } from './steps/windows.ts';
 
 /** The steps for so many threads. */
@@ -62,7 +63,7 @@ export class Lowering implements StepContext {
     const draw = drawStep(node, this.#memory.hasKernels, this);
     if (draw !== null) return draw;
     const compiled = this.#memory.hasKernels
-      ? (lookupStep(node, patterns, this) ?? tapStep(node, this) ?? windowStep(node, this))
+      ? (lookupStep(node, patterns, this) ?? tapStep(node, this) ?? windowStep(node, this) ?? windowSumStep(node, this))
       : null;
     return compiled ?? singleStep(node, this);
   }

@@ -21,6 +21,7 @@ import {
 import type { Group } from './group.ts';
 import { Lowering } from './lowering.ts';
 import { type ProgramMemory, programMemory } from './memory.ts';
+import { divideWindowSums } from './passes/averages.ts';
 import { separateBiases } from './passes/bias.ts';
 import { mergeCommonSubexpressions } from './passes/common.ts';
 import { foldConstants } from './passes/constant-folding.ts';
@@ -44,6 +45,7 @@ export const passes: readonly ((graph: Graph) => Graph)[] = [
   foldConstants,
   mergeCommonSubexpressions,
   separateBiases,
+  divideWindowSums,
   findPoolTaps,
   moveReluBehindPooling,
   turnProducts,

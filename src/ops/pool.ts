@@ -19,7 +19,7 @@ import type { PoolGeometry } from '../kernels/types.ts';
 import { fromStorage } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { checkInteger, checkKeys } from '../tensor/options.ts';
-import { type Shape, showShape } from '../tensor/shape.ts';
+import { type Shape, showShape, sizeOf } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { checkTensor } from './check.ts';
@@ -246,23 +246,37 @@ function avgPool(operation: string, rank: number, x: Tensor, kernelSize: PerAxis
     return div(sums, checkInteger(operation, 'divisorOverride', divisorOverride, 1));
   }
   // The number of elements of a window is the product of its lengths along the axes.
-  const divisors = counts.map((count, axis) => {
-    const lengths = allocate(x.dtype, count);
-    const { kernel, stride, before } = geometry;
-    for (let i = 0; i < count; i++) {
-      const start = i * stride[axis]! - before[axis]!;
-      const stop = Math.min(start + kernel[axis]!, size[axis]! + (countIncludePad ? before[axis]! : 0));
-      lengths[i] = countIncludePad ? stop - start : Math.min(stop, size[axis]!) - Math.max(start, 0);
-    }
+  const lengths = counts.map((_, axis) => windowLengths(geometry, size, counts, axis, countIncludePad));
+  if (lengths.every((list) => list.every((length) => length === list[0]))) {
+    return div(sums, sizeOf(lengths.map(([length]) => length!)));
+  }
+  const divisors = lengths.map((list, axis) => {
+    const data = allocate(x.dtype, list.length);
+    data.set(list);
     return reshape(
-      fromStorage(lengths, [count]),
-      counts.map((_, a) => (a === axis ? count : 1)),
+      fromStorage(data, [list.length]),
+      counts.map((count, a) => (a === axis ? count : 1)),
     );
   });
   return div(
     sums,
     divisors.reduce((a, b) => mul(a, b)),
   );
+}
+
+/** How many elements of each window along an axis count. */
+function windowLengths(
+  { kernel, stride, before }: PoolGeometry,
+  size: readonly number[],
+  counts: readonly number[],
+  axis: number,
+  countIncludePad: boolean,
+): number[] {
+  return Array.from({ length: counts[axis]! }, (_, i) => {
+    const start = i * stride[axis]! - before[axis]!;
+    const stop = Math.min(start + kernel[axis]!, size[axis]! + (countIncludePad ? before[axis]! : 0));
+    return countIncludePad ? stop - start : Math.min(stop, size[axis]!) - Math.max(start, 0);
+  });
 }
 
 /** The mean of each window: x [N, C, L] → [N, C, P]. */

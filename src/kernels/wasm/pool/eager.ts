@@ -4,23 +4,14 @@
  */
 import { copy } from '../../js/elementwise.ts';
 import type { FloatArray, PoolGeometry, Strided } from '../../types.ts';
-import { conv, convInputGrad } from '../conv/eager.ts';
 import type { KernelCache, KernelFunction } from '../memory/cache.ts';
 import { layoutKernels } from '../memory/layout.ts';
 import { isDense } from '../memory/transfer.ts';
-import { type Three, type WindowKernel, windowFunctions, windowKey } from './windows.ts';
+import { sumFunctions, sumKernelOf, sumKey } from './sums.ts';
+import { map, type Three, three, volume, type WindowKernel, windowFunctions, windowKey } from './windows.ts';
 
 /** Floats of x that are handled together: 128 KB, beside as much for a result. */
 const CHUNK = 32768;
-
-/** Missing leading axes count as one. */
-function three(list: readonly number[], missing: number): Three {
-  const padded = [missing, missing, missing, ...list].slice(-3);
-  return [padded[0] as number, padded[1] as number, padded[2] as number];
-}
-
-const volume = ([d, h, w]: Three): number => d * h * w;
-const map = (f: (axis: number) => number): Three => [f(0), f(1), f(2)];
 
 /** Positions are floats: exact up to 2²⁴. */
 export const MOST_POSITIONS: number = 2 ** 23;
@@ -36,29 +27,32 @@ export function windowKernelOf(
   const [kernel, stride] = [three(geometry.kernel, 1), three(geometry.stride, 1)];
   const [dilation, before] = [three(geometry.dilation, 1), three(geometry.before, 0)];
   const padded = map((a) =>
-    Math.max(before[a]! + size[a]!, (counts[a]! - 1) * stride[a]! + (kernel[a]! - 1) * dilation[a]! + 1),
+    Math.max(before[a] + size[a], (counts[a] - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1),
   );
   return { kind, size, padded, before, counts, kernel, stride, dilation };
 }
 
+/** Planes that are read with their padding. */
+type Padded = Pick<WindowKernel, 'size' | 'padded' | 'before'>;
+
 /** Is there padding around the planes? */
-export function isPadded({ padded, size }: WindowKernel): boolean {
+export function isPadded({ padded, size }: Padded): boolean {
   return volume(padded) !== volume(size);
 }
 
 /** Bytes from the start of a padded plane to its first element. */
-export function leadOf({ before, padded }: WindowKernel): number {
+export function leadOf({ before, padded }: Padded): number {
   return 4 * ((before[0] * padded[1] + before[1]) * padded[2] + before[2]);
 }
 
 /** Sizes of a plane, and the bytes from plane to plane and along its axes, without padding and with it. */
-export function rowSizes({ size, padded }: WindowKernel): Record<'counts' | 'dense' | 'padded', readonly number[]> {
+export function rowSizes({ size, padded }: Padded): Record<'counts' | 'dense' | 'padded', readonly number[]> {
   const distances = ([d, h, w]: Three): number[] => [4 * d * h * w, 4 * h * w, 4 * w, 4];
   return { counts: size, dense: distances(size), padded: distances(padded) };
 }
 
-interface Plan {
-  readonly kernel: WindowKernel;
+interface Plan<K extends Padded = WindowKernel> {
+  readonly kernel: K;
   readonly run: KernelFunction;
   readonly isPadded: boolean;
 }
@@ -90,7 +84,7 @@ function denseOf(x: Strided): Strided {
 /** Dense planes to their places within padding. */
 function put(
   cache: KernelCache,
-  { kernel, isPadded }: Plan,
+  { kernel, isPadded }: Plan<Padded>,
   x: Strided,
   from: number,
   planes: number,
@@ -199,33 +193,56 @@ export function maxPoolSpread(
   return run(cache, { kind: 'spread', x, beside: g, geometry, pooled: g.shape, y });
 }
 
-/** Ones, as the filters that make a depthwise convolution the sum of each window. */
-function ones(planes: number, kernel: readonly number[]): Strided {
-  const shape = [planes, 1, ...kernel];
-  const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1);
-  return { data, offset: 0, shape, strides: shape.map((_, i) => shape.slice(i + 1).reduce((a, b) => a * b, 1)) };
+/** False if it must run on the reference kernels. */
+function runSums(
+  cache: KernelCache,
+  kind: 'sum' | 'spread',
+  x: Strided,
+  geometry: PoolGeometry,
+  shape: Shape,
+  y: FloatArray,
+): boolean {
+  const p = cache.plan(`${kind} ${JSON.stringify([x.shape, geometry, shape])}`, () => {
+    const kernel = sumKernelOf(kind, x.shape, shape, geometry);
+    if (kernel === null) return null;
+    const run = cache.get(sumKey(kernel), () => sumFunctions(kernel)).run as KernelFunction;
+    return { kernel, run, isPadded: isPadded(kernel) };
+  });
+  if (p === null) return false;
+  const [size, padded, target] = [p.kernel.size, p.kernel.padded, p.kernel.target].map(volume) as [
+    number,
+    number,
+    number,
+  ];
+  const planes = (x.shape[0] as number) * (x.shape[1] as number);
+  const chunk = Math.max(1, Math.min(planes, Math.floor(CHUNK / Math.max(padded, target))));
+  const { memory } = cache;
+  const at = memory.place({ staged: p.isPadded ? chunk * size : 0, from: chunk * padded, to: chunk * target });
+  if (at === null) return false;
+  if (p.isPadded) memory.zero(at.from, chunk * padded);
+  const source = denseOf(x);
+  for (let first = 0; first < planes; first += chunk) {
+    const n = Math.min(chunk, planes - first);
+    put(cache, p, source, first, n, at.from, at.staged);
+    p.run(n, at.from, at.to);
+    memory.read(at.to, y as Float32Array, first * target, n * target);
+  }
+  return true;
 }
 
-/** The sum of each window: a depthwise convolution with ones. */
+/** The sum of each window; `shape` is that of y. */
 export function windowSum(
   cache: KernelCache,
   x: Strided,
   geometry: PoolGeometry,
-  shape: readonly number[],
+  shape: Shape,
   y: FloatArray,
 ): boolean {
-  const planes = x.shape[1] as number;
-  return conv(cache, x, ones(planes, geometry.kernel), { ...geometry, groups: planes }, shape, y);
+  return runSums(cache, 'sum', x, geometry, shape, y);
 }
 
-/** The adjoint of the sum of each window: the input gradient of that convolution. */
-export function windowSpread(
-  cache: KernelCache,
-  g: Strided,
-  geometry: PoolGeometry,
-  shape: readonly number[],
-  y: FloatArray,
-): boolean {
-  const planes = g.shape[1] as number;
-  return convInputGrad(cache, g, ones(planes, geometry.kernel), { ...geometry, groups: planes }, shape, y);
+/** The adjoint of the sum of each window; `shape` is that of y. */
+// biome-ignore format: one line, as its neighbours
+export function windowSpread(cache: KernelCache, g: Strided, geometry: PoolGeometry, shape: Shape, y: FloatArray): boolean {
+  return runSums(cache, 'spread', g, geometry, shape, y);
 }

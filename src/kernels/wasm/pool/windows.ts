@@ -43,7 +43,16 @@ export interface WindowKernel {
 /** More elements of a window than this are looped over. */
 const UNROLLED = 64;
 
-const volume = ([d, h, w]: Three): number => d * h * w;
+export const volume = ([d, h, w]: Three): number => d * h * w;
+
+/** Missing leading axes count as one. */
+export function three(list: readonly number[], missing: number): Three {
+  const padded = [missing, missing, missing, ...list].slice(-3);
+  return [padded[0] as number, padded[1] as number, padded[2] as number];
+}
+
+/** Something of each axis. */
+export const map = <T>(f: (axis: 0 | 1 | 2) => T): [T, T, T] => [f(0), f(1), f(2)];
 
 /** Does no element belong to two windows? */
 export function isDisjoint({

@@ -90,6 +90,37 @@ describe('max pooling on WebAssembly', () => {
     expect(fallbacks).toEqual([]);
   });
 
+  it('sums among NaN, infinities and zeros of both signs what the windows cover, and nothing else', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.constantFrom(1, 2, 3), (seed, rank) =>
+        pool(new Random(seed), rank, 0.1, false, (x, geometry, shape, y, random) => {
+          sums(x, geometry, shape, y, random);
+          tested.windowSpread(operand(random, y, 0.1), geometry, shape, blank(shape));
+        }),
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it.each([
+    ['of more elements than are unrolled', [2, 3, 15, 26], [9, 8], [3, 2], [1, 2]],
+    ['too wide for registers four at a time', [2, 3, 4, 61], [2, 13], [2, 12], [1, 1]],
+    ['too wide for registers at all', [1, 2, 5, 90], [3, 45], [1, 22], [2, 1]],
+    ['far apart', [2, 2, 40, 50], [3, 2], [17, 19], [5, 7]],
+    ['of a whole plane', [3, 5, 7, 7], [7, 7], [7, 7], [1, 1]],
+    ['over volumes', [2, 2, 9, 10, 11], [5, 4, 5], [2, 1, 3], [1, 2, 1]],
+  ] as const)('sums windows %s', (_, shape, kernel, stride, dilation) => {
+    fallbacks.length = 0;
+    for (const pad of [0, 1]) {
+      const before = kernel.map(() => pad);
+      const y = [...shape] as number[];
+      for (const [a, k] of kernel.entries())
+        y[a + 2] = Math.floor((shape[a + 2]! + 2 * pad - dilation[a]! * (k - 1) - 1) / stride[a]!) + 1;
+      sums(operand(new Random(7), shape), { kernel, stride, dilation, before }, shape, y, new Random(8));
+    }
+    expect(fallbacks).toEqual([]);
+  });
+
   it('stays on WebAssembly for ordinary numbers, with padding and without', () => {
     fallbacks.length = 0;
     for (const before of [0, 1]) {
