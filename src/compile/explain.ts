@@ -58,25 +58,11 @@ function flopsOf(node: GraphNode): number {
   const windows = name === 'windowSpread' ? reads[0]! : shape;
   if (name.startsWith('window') || name === 'maxPoolIndices' || name === 'maxPoolTaps')
     return sizeOf(windows) * sizeOf((node.attrs as PoolAttrs).geometry.kernel);
-  if (movesOnly.has(name)) return 0;
+  if (movesOnly.has(name) || node.op?.impure) return 0;
   return Math.max(sizeOf(shape), ...node.reads.map((view) => sizeOf(view.shape)));
 }
 
-const movesOnly = new Set([
-  'assign',
-  'clone',
-  'copy',
-  'gather',
-  'pickTaps',
-  'spreadTaps',
-  'cat',
-  'pad',
-  'to',
-  'rand',
-  'randn',
-  'randint',
-  'dropoutMask',
-]);
+const movesOnly = new Set(['assign', 'clone', 'copy', 'gather', 'pickTaps', 'spreadTaps', 'cat', 'pad', 'to']);
 
 function bytesOf(group: Group, program: Program): number {
   const own = new Set(group.nodes.filter((node) => node.op !== null).map((node) => node.target.value));

@@ -80,8 +80,10 @@ export interface PoolGeometry extends WindowGeometry {
 export type Draw =
   /** u; in float32 its first 24 bits, since rounding could give 1. */
   | { readonly name: 'uniform' }
-  /** A standard normal number, by the inverse of the distribution function. */
-  | { readonly name: 'normal' }
+  /** low + (high - low) · u */
+  | { readonly name: 'range'; readonly low: number; readonly high: number }
+  /** mean + std · z, with z normal by the inverse of the distribution function. */
+  | { readonly name: 'normal'; readonly mean: number; readonly std: number }
   /** low + ⌊(high - low) · u⌋ */
   | { readonly name: 'integer'; readonly low: number; readonly high: number }
   /** 0 where u < p, else `kept`. */

@@ -8,8 +8,9 @@ import { noGrad } from '../autograd/mode.ts';
 import { OptionError, ShapeError } from '../errors.ts';
 import { normalQuantile } from '../kernels/js/normal.ts';
 import { erf } from '../kernels/js/special.ts';
+import type { Draw } from '../kernels/types.ts';
 import { assign } from '../ops/apply.ts';
-import { fromStorage, generatorOf } from '../tensor/creation.ts';
+import { drawTensor, fromStorage, generatorOf } from '../tensor/creation.ts';
 import { allocate } from '../tensor/dtype.ts';
 import { checkChoice, checkKeys, checkNumber } from '../tensor/options.ts';
 import type { Generator } from '../tensor/random.ts';
@@ -50,6 +51,13 @@ function fill(x: Tensor, next: () => number): Tensor {
   return x;
 }
 
+/** Overwrites `x` by random numbers. */
+function draw(operation: string, x: Tensor, what: Draw, options: InitOptions): Tensor {
+  const source = (): Generator => generatorOf(operation, options);
+  noGrad(() => assign(x, drawTensor(operation, x.shape, x.dtype, { draw: what, source })));
+  return x;
+}
+
 /** All elements `value`. */
 export function constant(x: Tensor, value: number): Tensor {
   checkNumber('init.constant', 'value', value);
@@ -71,8 +79,7 @@ export function uniform(x: Tensor, options: InitOptions & { low?: number; high?:
   checkKeys('init.uniform', options, ['low', 'high', 'generator']);
   const low = checkNumber('init.uniform', 'low', options.low ?? 0);
   const high = checkNumber('init.uniform', 'high', options.high ?? 1, low);
-  const generator = generatorOf('init.uniform', options);
-  return fill(x, () => generator.uniform(low, high));
+  return draw('init.uniform', x, { name: 'range', low, high }, options);
 }
 
 /** Normal random numbers; by default of mean 0 and standard deviation 1. */
@@ -80,8 +87,7 @@ export function normal(x: Tensor, options: InitOptions & { mean?: number; std?: 
   checkKeys('init.normal', options, ['mean', 'std', 'generator']);
   const mean = checkNumber('init.normal', 'mean', options.mean ?? 0);
   const std = checkNumber('init.normal', 'std', options.std ?? 1, 0);
-  const generator = generatorOf('init.normal', options);
-  return fill(x, () => generator.normal(mean, std));
+  return draw('init.normal', x, { name: 'normal', mean, std }, options);
 }
 
 /** Normal random numbers, of which only those in [low, high] (default [-2, 2]) are kept. */

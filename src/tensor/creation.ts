@@ -128,7 +128,7 @@ export function rand(shape: number | Shape, options: RandomOptions = {}): Tensor
 
 /** Normal random numbers of mean 0 and variance 1. */
 export function randn(shape: number | Shape, options: RandomOptions = {}): Tensor {
-  return drawn('randn', shape, options, { name: 'normal' });
+  return drawn('randn', shape, options, { name: 'normal', mean: 0, std: 1 });
 }
 
 /** Random whole numbers in [low, high). */

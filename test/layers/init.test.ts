@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { Generator, init, OptionError, Parameter, ShapeError, type Tensor, zeros } from '../../src/index.ts';
+import {
+  compile,
+  Generator,
+  init,
+  OptionError,
+  Parameter,
+  ShapeError,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../src/index.ts';
 
 const generator = new Generator(5);
 const weight = (): Tensor => new Parameter(zeros([64, 32, 3, 3], { dtype: 'float64' }));
@@ -46,6 +56,29 @@ describe('init', () => {
     expect(spread / std).toBeCloseTo(1, 1.5);
     expect(largest).toBeLessThanOrEqual(bound);
     if (bound < Infinity) expect(largest / bound).toBeGreaterThan(0.99);
+  });
+
+  it.each(['float32', 'float64'] as const)('draws in %s the numbers that one call each gives', (dtype) => {
+    const x = zeros([33, 51], { dtype });
+    const own = new Generator(7);
+    const other = new Generator(7);
+    const each = (next: () => number): unknown => tensor(new Float64Array(x.size).map(next)).to(dtype).toArray();
+    const drawn = (y: Tensor): unknown => y.reshape(-1).toArray();
+    expect(drawn(init.uniform(x, { low: -0.3, high: 0.1, generator: own }))).toEqual(
+      each(() => other.uniform(-0.3, 0.1)),
+    );
+    expect(drawn(init.normal(x, { mean: 1, std: 0.02, generator: own }))).toEqual(each(() => other.normal(1, 0.02)));
+    expect(own.position).toBe(other.position);
+  });
+
+  it('draws anew at each call of a compiled function, as it does without', () => {
+    const own = new Generator(3);
+    const x = zeros([40]);
+    const fn = (): Tensor => init.normal(x, { generator: own }).clone();
+    const run = compile(fn);
+    const compiled = [run(), run()].map((y) => y.toArray());
+    own.position = 0;
+    expect(compiled).toEqual([fn(), fn()].map((y) => y.toArray()));
   });
 
   it('truncNormal keeps to borders off the centre', () => {

@@ -20,8 +20,10 @@ function made(what: Draw, u: number, steps: number): number {
   switch (what.name) {
     case 'uniform':
       return Math.floor(u * steps) / steps;
+    case 'range':
+      return what.low + (what.high - what.low) * u;
     case 'normal':
-      return normalOf(u);
+      return what.mean + what.std * normalOf(u);
     case 'integer':
       return what.low + Math.floor((what.high - what.low) * u);
     case 'mask':

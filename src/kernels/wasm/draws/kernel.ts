@@ -28,8 +28,16 @@ type Make = (high: Local<'v128'>, low: Local<'v128'>) => V;
 
 /** What the module's function is given of a draw. */
 export function drawOperands(what: Draw): readonly [a: number, b: number] {
-  if (what.name === 'mask') return [what.p, what.kept];
-  return what.name === 'integer' ? [what.low, what.high - what.low] : [0, 0];
+  switch (what.name) {
+    case 'uniform':
+      return [0, 0];
+    case 'normal':
+      return [what.mean, what.std];
+    case 'mask':
+      return [what.p, what.kept];
+    default:
+      return [what.low, what.high - what.low];
+  }
 }
 
 /** Everything that the code depends on, as the cache's key. */
@@ -76,9 +84,10 @@ function inDoubles(f: FunctionBuilder, make: (u: Local<'v128'>) => V): Make {
   };
 }
 
-function integers(f: FunctionBuilder, low: Expr<'f64'>, span: Expr<'f64'>): Make {
-  const [first, count] = [f.let(op('f64x2.splat', low), 'low'), f.let(op('f64x2.splat', span), 'span')];
-  return inDoubles(f, (u) => op('f64x2.add', op('f64x2.floor', op('f64x2.mul', count, u)), first));
+/** a + of(b, u) */
+function beyond(f: FunctionBuilder, a: Expr<'f64'>, b: Expr<'f64'>, of: (b: V, u: Local<'v128'>) => V): Make {
+  const [first, second] = [f.let(op('f64x2.splat', a), 'a'), f.let(op('f64x2.splat', b), 'b')];
+  return inDoubles(f, (u) => op('f64x2.add', first, of(second, u)));
 }
 
 function makeOf(f: FunctionBuilder, name: Draw['name'], a: Expr<'f64'>, b: Expr<'f64'>): Make {
@@ -87,10 +96,14 @@ function makeOf(f: FunctionBuilder, name: Draw['name'], a: Expr<'f64'>, b: Expr<
       return uniform;
     case 'mask':
       return mask(f, a, b);
-    case 'normal':
-      return inDoubles(f, normals(f));
+    case 'range':
+      return beyond(f, a, b, (span, u) => op('f64x2.mul', span, u));
     case 'integer':
-      return integers(f, a, b);
+      return beyond(f, a, b, (span, u) => op('f64x2.floor', op('f64x2.mul', span, u)));
+    case 'normal': {
+      const normal = normals(f);
+      return beyond(f, a, b, (std, u) => op('f64x2.mul', std, normal(u)));
+    }
   }
 }
 

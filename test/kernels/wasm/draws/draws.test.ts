@@ -26,7 +26,9 @@ const sizes = [1, 2, 7, 8, 9, 31, 8193];
 
 const draws: readonly Draw[] = [
   { name: 'uniform' },
-  { name: 'normal' },
+  { name: 'range', low: -0.1, high: 0.3 },
+  { name: 'normal', mean: 0, std: 1 },
+  { name: 'normal', mean: 3, std: 0.02 },
   { name: 'mask', p: 0.3, kept: 1 / 0.7 },
   { name: 'mask', p: 1, kept: 0 },
   { name: 'mask', p: 2 ** -60, kept: 1 },
