@@ -62,7 +62,7 @@ function flopsOf(node: GraphNode): number {
   return Math.max(sizeOf(shape), ...node.reads.map((view) => sizeOf(view.shape)));
 }
 
-const movesOnly = new Set(['assign', 'clone', 'copy', 'gather', 'pickTaps', 'spreadTaps', 'cat', 'pad', 'to']);
+const movesOnly = new Set(['assign', 'clone', 'copy', 'gather', 'pickTaps', 'spreadTaps', 'cat', 'pad', 'embed', 'to']);
 
 function bytesOf(group: Group, program: Program): number {
   const own = new Set(group.nodes.filter((node) => node.op !== null).map((node) => node.target.value));

@@ -15,6 +15,7 @@ import { drawStep } from './steps/draw.ts';
 import { lookupStep } from './steps/lookup.ts';
 import { loopStep, sweepStep } from './steps/loop.ts';
 import { matmulStep } from './steps/matmul.ts';
+import { movesStep } from './steps/moves.ts';
 import { poolStep, tapStep } from './steps/pool.ts';
 import { scalarStep } from './steps/scalar.ts';
 import { singleStep } from './steps/single.ts';
@@ -63,7 +64,11 @@ export class Lowering implements StepContext {
     const draw = drawStep(node, this.#memory.hasKernels, this);
     if (draw !== null) return draw;
     const compiled = this.#memory.hasKernels
-      ? (lookupStep(node, patterns, this) ?? tapStep(node, this) ?? windowStep(node, this) ?? windowSumStep(node, this))
+      ? (lookupStep(node, patterns, this) ??
+        tapStep(node, this) ??
+        windowStep(node, this) ??
+        windowSumStep(node, this) ??
+        movesStep(node, this))
       : null;
     return compiled ?? singleStep(node, this);
   }

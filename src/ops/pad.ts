@@ -17,7 +17,8 @@ export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';
 /** All padding modes. */
 export const paddingModes: readonly PaddingMode[] = ['zeros', 'reflect', 'replicate', 'circular'];
 
-interface PadAttrs {
+/** Where x begins, the shape of the result, and what lies around x. */
+export interface PadAttrs {
   readonly before: readonly number[];
   readonly shape: Shape;
   readonly value: number;
@@ -29,7 +30,7 @@ const padOp: ComputeOp<PadAttrs> = {
   name: 'pad',
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   compute([x], { before, shape, value }, _, data) {
-    if (value !== 0) data.fill(value);
+    if (!Object.is(value, 0)) data.fill(value);
     const strides = denseStrides(shape);
     const offset = before.reduce((sum, count, axis) => sum + count * strides[axis]!, 0);
     elementwiseKernels().assign({ data, offset, shape: x!.shape, strides }, x!);

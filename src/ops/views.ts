@@ -108,7 +108,7 @@ export function transpose(x: Tensor, a: number = -2, b: number = -1): Tensor {
 }
 
 /** A part of an axis: `count` elements from `start`, `step` (perhaps negative) apart. */
-interface Range {
+export interface Range {
   readonly start: number;
   readonly step: number;
   readonly count: number;
@@ -122,7 +122,7 @@ const sliceOp: ViewOp<readonly Range[]> = {
 };
 
 /** Where `ranges` of a view lie. */
-function rangesLayout(x: Layout, ranges: readonly Range[]): Layout {
+export function rangesLayout(x: Layout, ranges: readonly Range[]): Layout {
   let offset = x.offset;
   for (const [axis, { start, count }] of ranges.entries()) if (count > 0) offset += start * x.strides[axis]!;
   return {

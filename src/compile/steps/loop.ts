@@ -34,9 +34,8 @@ export function loopTask(
   };
 }
 
-/** The step of several loops that do not depend on each other. */
-export function sweepStep(plans: readonly LoopPlan[], parts: readonly Group[], context: StepContext): Step {
-  const tasks = plans.map((plan) => loopTask(plan, context));
+/** Tasks that do not depend on each other, as one. */
+export function together(tasks: readonly Task[]): Task {
   const starts = [0];
   for (const { units } of tasks) starts.push(starts.at(-1)! + units);
   const emit: Task['emit'] = (f, unit, thread) => {
@@ -54,8 +53,14 @@ export function sweepStep(plans: readonly LoopPlan[], parts: readonly Group[], c
     };
     among(0, tasks.length);
   };
+  return { units: starts.at(-1)!, emit };
+}
+
+/** The step of several loops that do not depend on each other. */
+export function sweepStep(plans: readonly LoopPlan[], parts: readonly Group[], context: StepContext): Step {
   const names = parts[0]!.nodes.map(nameOf).join(', ');
-  return { name: `${parts.length} loops of ${names}`, tasks: [{ units: starts.at(-1)!, emit }] };
+  const tasks = [together(plans.map((plan) => loopTask(plan, context)))];
+  return { name: `${parts.length} loops of ${names}`, tasks };
 }
 
 /** The step of a loop. */
