@@ -132,32 +132,35 @@ function emitBlock(
   };
   const last = tapAt(h, row.from + row.size - 1, h.k - 1);
   for (let i = top; i <= Math.min(last, h.x - 1); i++) {
+    const load = (at: number): V => hold(`${i} ${at}`, () => vectorAt(x, (i - top) * w.x + at - left));
     for (const l of indices(w.k)) {
-      const places = indices(4).map((lane) => tapAt(w, column.from + lane, l));
-      const hits = places.map((at) => at >= 0 && at < w.x);
-      const isWhole = !hits.includes(false);
-      const read = (): V => {
-        const from = loadAt(w, column.from, l);
-        const starts = [within(w, from), within(w, from + 4 * (w.stride - 1))] as const;
-        const [a, b] = starts.map((at) => hold(`${i} ${at}`, () => vectorAt(x, (i - top) * w.x + at - left))) as [V, V];
-        const lanes = places.map((at, lane) =>
-          !hits[lane] ? 0 : at < starts[0] + 4 ? at - starts[0] : at - starts[1] + 4,
-        );
-        const taken = lanes.join() === '0,1,2,3' ? a : shuffle(a, b, lanes);
-        return isWhole ? taken : op('v128.and', taken, maskOf(hits));
-      };
+      const mask = maskOf(w, column.from, l);
+      const masked = (value: V): V => (mask ? op('v128.and', value, mask) : value);
       sums.forEach((sum, r) => {
         const k = (i - tapAt(h, row.from + r, 0)) / h.dilation;
         if (!Number.isInteger(k) || k < 0 || k >= h.k) return;
+        const read = hold(`${i} tap ${l}`, () => masked(readTap(w, column.from, l, load)));
         const weight = weights[k * w.k + l] as V;
-        const own = isWhole ? weight : hold(`w${k} ${l}`, () => op('v128.and', weight, maskOf(hits)));
-        f.set(sum, multiplyAdd(fma, hold(`${i} tap ${l}`, read), own, sum));
+        f.set(sum, multiplyAdd(fma, read, mask ? hold(`w${k} ${l}`, () => masked(weight)) : weight, sum));
       });
     }
   }
   return sums;
 }
 
-/** All bits of the lanes that hit. */
-const maskOf = (hits: readonly boolean[]): V =>
-  i32x4(...(hits.map((hit) => (hit ? -1 : 0)) as [number, number, number, number]));
+/** What tap `l` of four outputs from `j` on reads; anything in lanes that do not hit. */
+function readTap(w: AxisSizes, j: number, l: number, load: (at: number) => V): V {
+  const [first, second] = [0, 4 * (w.stride - 1)].map((more) => within(w, loadAt(w, j, l) + more)) as [number, number];
+  const lanes = indices(4).map((lane) => {
+    const at = tapAt(w, j + lane, l);
+    return at < first || at >= w.x ? 0 : at < first + 4 ? at - first : at - second + 4;
+  });
+  const [a, b] = [load(first), load(second)];
+  return lanes.join() === '0,1,2,3' ? a : shuffle(a, b, lanes);
+}
+
+/** All bits of the lanes in which tap `l` of four outputs from `j` on hits, or null if it does in all. */
+function maskOf(w: AxisSizes, j: number, l: number): V | null {
+  const bits = indices(4).map((lane) => (tapAt(w, j + lane, l) >= 0 && tapAt(w, j + lane, l) < w.x ? -1 : 0));
+  return bits.includes(0) ? i32x4(...(bits as [number, number, number, number])) : null;
+}

@@ -145,34 +145,21 @@ function emitTile(f: FunctionBuilder, k: TapKernel, tile: Tile, at: Pointers, op
     f.set(acc, start);
   });
   emitSum(f, k, tile, at);
-  const ending = new Ending(f, k, operands);
-  each((acc, p, q) => {
-    if (p === 0) ending.begin(q);
-    ending.store(acc, at.y, q * k.yOutput + 4 * p);
-  });
+  const end = endingOf(f, k, operands);
+  each((acc, p, q) => end(acc, at.y, q * k.yOutput + 4 * p, p === 0 ? q : undefined));
 }
 
-/** Emits what happens to finished sums. */
-class Ending {
-  readonly #f: FunctionBuilder;
-  readonly #relu: boolean;
-  readonly #chain: ChainEmitter | undefined;
+/** What happens to a finished sum, which goes `floats` behind `y`; `first` is the output whose sums begin with it. */
+type Ending = (sum: Expr<'v128'>, y: Local<'i32'>, floats: number, first?: number) => void;
 
-  constructor(f: FunctionBuilder, { epilogue, fma }: TapKernel, operands: readonly Local<'i32'>[]) {
-    this.#f = f;
-    this.#relu = epilogue?.relu ?? false;
-    this.#chain = epilogue?.chain && new ChainEmitter(f, epilogue.chain, operands, fma);
-  }
-
-  /** Those of output `q` follow. */
-  begin(q: number): void {
-    this.#chain?.begin(q);
-  }
-
-  store(sum: Expr<'v128'>, y: Local<'i32'>, floats: number): void {
-    const positive = this.#relu ? positivePart(sum) : sum;
-    this.#f.store('v128.store', y, this.#chain ? this.#chain.emit(positive, y, floats) : positive, 4 * floats);
-  }
+function endingOf(f: FunctionBuilder, { epilogue, fma }: TapKernel, operands: readonly Local<'i32'>[]): Ending {
+  const { relu, chain } = epilogue ?? {};
+  const after = chain && new ChainEmitter(f, chain, operands, fma);
+  return (sum, y, floats, first) => {
+    if (first !== undefined) after?.begin(first);
+    const positive = relu ? positivePart(sum) : sum;
+    f.store('v128.store', y, after ? after.emit(positive, y, floats) : positive, 4 * floats);
+  };
 }
 
 /**
@@ -224,10 +211,9 @@ function planeFunction(k: TapKernel, plane: PlanePlan): FunctionBuilder {
   const at = pointers(f);
   for (const name of ['segments', 'xSegment', 'ySegment']) f.param('i32', name);
   const { bias, chain } = k.epilogue ?? {};
-  const ending = new Ending(f, k, operandPointers(f, chain));
+  const end = endingOf(f, k, operandPointers(f, chain));
   emitPlane(f, plane, k.fma, at, bias ? f.let(splatAt(at.bias, 0)) : f32x4(0), (sums, y) => {
-    ending.begin(0);
-    sums.forEach((sum, r) => ending.store(sum, y, r * plane.w.y));
+    sums.forEach((sum, r) => end(sum, y, r * plane.w.y, r === 0 ? 0 : undefined));
   });
   return f;
 }
