@@ -210,8 +210,8 @@ export function softmaxes(
 
 /** Random numbers. */
 export function draws(options: WasmOptions = {}): Pick<Kernels, 'draw'> {
-  // Ten rounds each: fewer elements are worth it than of other functions.
-  const [done, least] = [attempt(options), ((options.threshold ?? 1) * LEAST_ELEMENTS) / 8];
+  // Once compiled, which takes some milliseconds, WebAssembly wins from 32 numbers on.
+  const [done, least] = [attempt(options), (options.threshold ?? 1) * LEAST_ELEMENTS];
   return {
     draw(what, seed, position, y) {
       const worth = y.length > 0 && y.length >= least;
