@@ -7,9 +7,10 @@ import { denseStrides, type Shape, showShape } from '../tensor/shape.ts';
 import type { PadOptions, Pads, Tensor } from '../tensor/tensor.ts';
 import { apply } from './apply.ts';
 import { checkTensor } from './check.ts';
-import { indexSelect } from './indexing.ts';
+import { expand } from './expand.ts';
+import { cat } from './join.ts';
 import type { ComputeOp } from './op.ts';
-import { narrow, slice } from './views.ts';
+import { flip, narrow, slice } from './views.ts';
 
 /** What the elements are that a convolution's padding adds. */
 export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';
@@ -111,14 +112,13 @@ function extendAxis(
       `pad: mode '${mode}' can add at most ${most} elements to axis ${axis} of shape ${showShape(x.shape)}, not ${before} and ${after}`,
     );
   }
-  const source = {
-    reflect: (i: number) => (i < 0 ? -i : i >= length ? 2 * (length - 1) - i : i),
-    replicate: (i: number) => Math.min(Math.max(i, 0), length - 1),
-    circular: (i: number) => (i + length) % length,
-  }[mode];
-  return indexSelect(
-    x,
-    axis,
-    Array.from({ length: before + length + after }, (_, i) => source(i - before)),
-  );
+  // Sides that are views: joining copies each once, and each has its part of the gradient.
+  const side = (start: number, count: number, isFirst: boolean): Tensor => {
+    if (mode === 'circular') return narrow(x, axis, isFirst ? length - count : 0, count);
+    if (mode === 'reflect') return flip(narrow(x, axis, isFirst ? 1 : length - 1 - count, count), axis);
+    const shape = x.shape.map((size, a) => (a === axis ? count : size));
+    return expand(narrow(x, axis, start, 1), shape);
+  };
+  const sides = [before > 0 ? [side(0, before, true)] : [], [x], after > 0 ? [side(length - 1, after, false)] : []];
+  return cat(sides.flat(), axis);
 }
