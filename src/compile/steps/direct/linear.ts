@@ -171,7 +171,7 @@ interface Part {
 const cachedFloats = 6144;
 /** Units that several threads can share; fewer are divided by outputs as long as each has this many. */
 const fewUnits = 8;
-const leastOutputs = 48;
+const leastOutputs = 32;
 
 /** The largest divisor of `n` up to `most`, at least 1. */
 function divisor(n: number, most: number): number {
@@ -192,8 +192,10 @@ function divide({ images, groups }: ConvSizes, plan: ConvPlan, isInPlace: boolea
   if (!isInPlace || isPooled || !stages.every((stage) => stage.dense)) return whole;
   const units = Math.ceil(images / plan.images);
   const { length, fma } = (stages[0] as Stage).kernel;
-  let count = Math.max(1, Math.min(Math.ceil(fewUnits / units), Math.floor(outputs / leastOutputs)));
-  while (outputs % count > 0 || !canBeExact(length, outputs / count, fma)) count--;
+  const most = Math.max(1, Math.min(Math.ceil(fewUnits / units), outputs / leastOutputs));
+  // As many as two, four or eight threads share evenly.
+  let count = 2 ** Math.floor(Math.log2(most));
+  while (outputs % count > 0 || !canBeExact(length, outputs / count, fma)) count /= 2;
   const exact = (stages[0] as Stage).kernel.exact ?? writtenLength(length, outputs / count, fma) === length;
   return exact ? { groups, outputs: outputs / count, count } : whole;
 }
