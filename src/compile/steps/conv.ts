@@ -70,6 +70,6 @@ export function convStep(group: Group, spread: GraphNode | null, context: StepCo
   if (tiled !== null) return tiled;
   const node = group.nodes[0]!;
   return nameOf(node) === 'convWeightGrad'
-    ? new DirectGradient(context).step(name, node, spread)
+    ? new DirectGradient(node, spread, context).step(name)
     : new DirectLinear(context).step(name, group, spread);
 }
