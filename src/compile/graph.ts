@@ -5,7 +5,7 @@
 
 import type { FloatArray, Strided } from '../kernels/types.ts';
 import { type ElementType, elementsOn } from '../kernels/wasm/memory/heap.ts';
-import { isDense, type Layout, type Shape, sizeOf } from '../tensor/shape.ts';
+import { denseStrides, isDense, type Layout, type Shape, sizeOf } from '../tensor/shape.ts';
 import type { Storage } from '../tensor/storage.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -100,6 +100,26 @@ export function valuesOf(graph: Graph): Value[] {
   }
   for (const view of resultsOf(graph)) found.add(view.value);
   return [...found];
+}
+
+/** Makes values that a graph does not have yet. */
+export class FreshValues {
+  #next = 0;
+
+  constructor(graph: Graph) {
+    for (const { id } of valuesOf(graph)) this.#next = Math.max(this.#next, id + 1);
+  }
+
+  /** Another value. */
+  make(source: Source, size: number, dtype: ElementType): Value {
+    return { id: this.#next++, source, size, dtype };
+  }
+
+  /** The whole of another result of an operation, before any update in place. */
+  temporary(shape: Shape, dtype: ElementType): View {
+    const value = this.make({ kind: 'temporary' }, sizeOf(shape), dtype);
+    return { value, shape, strides: denseStrides(shape), offset: 0, version: 0 };
+  }
 }
 
 /** The gradients that a graph begins with. */

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { fuse } from '../../src/compile/fuse.ts';
-import { checkGraph, type Graph, nameOf, type Value, type View } from '../../src/compile/graph.ts';
+import { checkGraph, FreshValues, type Graph, nameOf, type Value, type View } from '../../src/compile/graph.ts';
 import { separateBiases } from '../../src/compile/passes/bias.ts';
 import { mergeCommonSubexpressions } from '../../src/compile/passes/common.ts';
 import { foldConstants } from '../../src/compile/passes/constant-folding.ts';
@@ -193,6 +193,15 @@ describe('simplify', () => {
     });
     expect(run(tensor([5, 6])).toArray()).toEqual([1, 2]);
     expect(run(tensor([7, 8])).toArray()).toEqual([5, 6]);
+  });
+});
+
+describe('FreshValues', () => {
+  test('counts on from the values of a graph, however many there are', () => {
+    const source = { kind: 'temporary' } as const;
+    const inputs = Array.from({ length: 200_000 }, (_, id): Value => ({ id, source, size: 1, dtype: 'float32' }));
+    const fresh = new FreshValues({ inputs, nodes: [], outputs: [], grads: [] });
+    expect([fresh.make(source, 1, 'float32').id, fresh.temporary([2], 'uint8').value.id]).toEqual([200_000, 200_001]);
   });
 });
 

@@ -6,18 +6,18 @@
  */
 
 import { addOp } from '../../ops/elementwise.ts';
-import { type Graph, type GraphNode, nameOf, type Value, type View, valuesOf } from '../graph.ts';
+import { FreshValues, type Graph, type GraphNode, nameOf, type View } from '../graph.ts';
 
 /** The graph with biases of convolutions as operations of their own. */
 export function separateBiases(graph: Graph): Graph {
-  let next = Math.max(-1, ...valuesOf(graph).map((value) => value.id)) + 1;
+  const fresh = new FreshValues(graph);
   const separate = (node: GraphNode): GraphNode[] => {
     const [x, w, bias] = node.reads;
     const { target } = node;
     // In float64 nothing is fused, and a sum that begins with the bias has other last bits.
     if (nameOf(node) !== 'conv' || bias === undefined || target.value.dtype === 'float64') return [node];
-    const value: Value = { ...target.value, id: next++ };
-    const sums: View = { ...target, value };
+    const { source, size, dtype } = target.value;
+    const sums: View = { ...target, value: fresh.make(source, size, dtype) };
     const strides = target.shape.map((_, axis) => (axis === 1 ? bias.strides[0]! : 0));
     return [
       { ...node, reads: [x!, w!], target: sums },

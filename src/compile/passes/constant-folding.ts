@@ -4,7 +4,7 @@
  */
 
 import { sizeOf } from '../../tensor/shape.ts';
-import { allocateValue, type Graph, isWhole, type Source, type Value, valuesOf } from '../graph.ts';
+import { allocateValue, FreshValues, type Graph, isWhole, type Source } from '../graph.ts';
 import { rewrite, updatedValues } from './rewrite.ts';
 
 /** 256 KB in single precision. */
@@ -13,7 +13,7 @@ const mostElements = 65536;
 /** The graph with constants in place of what is computed from constants alone. */
 export function foldConstants(graph: Graph): Graph {
   const updated = updatedValues(graph);
-  let next = Math.max(-1, ...valuesOf(graph).map((value) => value.id)) + 1;
+  const fresh = new FreshValues(graph);
   return rewrite(graph, ({ op, attrs, reads, target }) => {
     const isKnown = reads.length > 0 && reads.every((view) => view.value.source.kind === 'constant');
     const { size, dtype } = target.value;
@@ -25,7 +25,6 @@ export function foldConstants(graph: Graph): Graph {
     });
     const data = allocateValue(target.value);
     op.compute(operands, attrs, { shape: target.shape, dtype }, data);
-    const value: Value = { id: next++, source: { kind: 'constant', data }, size, dtype };
-    return { ...target, value, version: 0 };
+    return { ...target, value: fresh.make({ kind: 'constant', data }, size, dtype), version: 0 };
   });
 }

@@ -7,8 +7,8 @@
 
 import { denseOrder } from '../../kernels/wasm/memory/transfer.ts';
 import { cloneOp } from '../../ops/views.ts';
-import { denseStrides, isDense, sizeOf } from '../../tensor/shape.ts';
-import { type Graph, type GraphNode, nameOf, type Value, type View, valuesOf } from '../graph.ts';
+import { isDense, sizeOf } from '../../tensor/shape.ts';
+import { FreshValues, type Graph, type GraphNode, nameOf, type View } from '../graph.ts';
 import { isUniform } from '../softmax.ts';
 import { uniformValue } from './simplify.ts';
 
@@ -43,7 +43,7 @@ function needsCopy(node: GraphNode, view: View, i: number): boolean {
 
 /** The graph with copies, one of each view however often it is read. */
 export function makeDense(graph: Graph): Graph {
-  let next = Math.max(-1, ...valuesOf(graph).map((value) => value.id)) + 1;
+  const fresh = new FreshValues(graph);
   const copies = new Map<string, View>();
   const nodes: GraphNode[] = [];
   const copyOf = (view: View): View => {
@@ -51,8 +51,7 @@ export function makeDense(graph: Graph): Graph {
     const key = JSON.stringify([value.id, version, offset, shape, strides]);
     const known = copies.get(key);
     if (known !== undefined) return known;
-    const copy: Value = { id: next++, source: { kind: 'temporary' }, size: sizeOf(shape), dtype: value.dtype };
-    const target: View = { value: copy, shape, strides: denseStrides(shape), offset: 0, version: 0 };
+    const target = fresh.temporary(shape, value.dtype);
     nodes.push({ op: cloneOp, attrs: undefined, reads: [view], target });
     copies.set(key, target);
     return target;

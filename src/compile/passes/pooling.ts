@@ -11,8 +11,17 @@
  * may see the places.
  */
 
-import { denseStrides, isDense, type Shape, sizeOf } from '../../tensor/shape.ts';
-import { type Graph, type GraphNode, isWhole, nameOf, resultsOf, type Value, type View, valuesOf } from '../graph.ts';
+import { denseStrides, isDense, type Shape } from '../../tensor/shape.ts';
+import {
+  FreshValues,
+  type Graph,
+  type GraphNode,
+  isWhole,
+  nameOf,
+  resultsOf,
+  type Value,
+  type View,
+} from '../graph.ts';
 import { through, updatedValues } from './rewrite.ts';
 
 /** What is known of a pooling behind a ReLU. */
@@ -20,11 +29,6 @@ interface Pooled {
   readonly relu: GraphNode;
   /** relu(maxPool(x)), once it is computed. */
   values: View | null;
-}
-
-/** The view of a whole dense value under a shape. */
-function wholeView(value: Value, shape: Shape): View {
-  return { value, shape, strides: denseStrides(shape), offset: 0, version: 0 };
 }
 
 /**
@@ -92,10 +96,10 @@ class PoolingRewriter {
   readonly #pooled = new Map<Value, Pooled>();
   readonly #spreads = new Map<Value, { g: View; taps: View }>();
   readonly #substitutes = new Map<Value, View>();
-  #next: number;
+  readonly #fresh: FreshValues;
 
   constructor(graph: Graph) {
-    this.#next = Math.max(-1, ...valuesOf(graph).map((value) => value.id)) + 1;
+    this.#fresh = new FreshValues(graph);
     const movable = new Movable(graph);
     for (const before of graph.nodes) {
       const node = { ...before, reads: before.reads.map((view) => this.read(view)) };
@@ -117,13 +121,7 @@ class PoolingRewriter {
 
   /** A node like `like` with other reads and a fresh result. */
   #derive(like: GraphNode, reads: readonly View[], shape: Shape): View {
-    const value: Value = {
-      id: this.#next++,
-      source: { kind: 'temporary' },
-      size: sizeOf(shape),
-      dtype: like.target.value.dtype,
-    };
-    const target = wholeView(value, shape);
+    const target = this.#fresh.temporary(shape, like.target.value.dtype);
     this.#push({ op: like.op, attrs: like.attrs, reads, target });
     return target;
   }

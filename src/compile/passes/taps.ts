@@ -10,8 +10,8 @@
  * do not overlap, so that nothing is added up.
  */
 
-import { denseStrides, isDense, type Shape, sizeOf } from '../../tensor/shape.ts';
-import { type Graph, type GraphNode, type GraphOp, nameOf, type Value, type View, valuesOf } from '../graph.ts';
+import { isDense, type Shape, sizeOf } from '../../tensor/shape.ts';
+import { FreshValues, type Graph, type GraphNode, type GraphOp, nameOf, type View } from '../graph.ts';
 import { isPlainPool } from '../patterns.ts';
 import { maxPoolTapsOp, type PoolAttrs, pickTapsOp, spreadTapsOp, tapType } from '../pool-taps.ts';
 
@@ -24,10 +24,10 @@ const byTaps: Readonly<Record<string, GraphOp>> = {
 class TapFinder {
   readonly nodes: GraphNode[] = [];
   readonly #found = new Map<string, View>();
-  #next: number;
+  readonly #fresh: FreshValues;
 
   constructor(graph: Graph) {
-    this.#next = Math.max(-1, ...valuesOf(graph).map((value) => value.id)) + 1;
+    this.#fresh = new FreshValues(graph);
     for (const node of graph.nodes) this.#visit(node);
   }
 
@@ -50,9 +50,7 @@ class TapFinder {
     const key = JSON.stringify([x.value.id, x.version, x.offset, x.shape, geometry, shape]);
     const known = this.#found.get(key);
     if (known !== undefined) return known;
-    const source = { kind: 'temporary' } as const;
-    const value: Value = { id: this.#next++, source, size: sizeOf(shape), dtype: tapType(geometry) };
-    const target: View = { value, shape, strides: denseStrides(shape), offset: 0, version: 0 };
+    const target = this.#fresh.temporary(shape, tapType(geometry));
     this.nodes.push({ op: maxPoolTapsOp, attrs: { geometry, shape }, reads: [x], target });
     this.#found.set(key, target);
     return target;
