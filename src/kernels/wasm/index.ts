@@ -3,6 +3,7 @@
  * does what would need more scratch memory than the bound. The choice depends on sizes alone, so that the same call
  * gives the same bits every time.
  */
+
 import * as jsConv from '../js/conv.ts';
 import * as jsDraws from '../js/draws.ts';
 import * as jsElementwise from '../js/elementwise.ts';
@@ -11,6 +12,7 @@ import * as jsMatmul from '../js/matmul.ts';
 import * as jsPool from '../js/pool.ts';
 import * as jsReduce from '../js/reduce.ts';
 import * as jsSoftmax from '../js/softmax.ts';
+import { product } from '../sizes.ts';
 import type { FloatArray, Kernels, Strided } from '../types.ts';
 import * as convolution from './conv/eager.ts';
 import { convWeightGrad } from './conv/eager-weights.ts';
@@ -33,7 +35,6 @@ const LEAST_PRODUCTS = 20_000;
 /** Elements below which the same holds for elementwise functions and for pooling. */
 const LEAST_ELEMENTS = 1024;
 
-const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 const single = (...arrays: readonly FloatArray[]): boolean => arrays.every((a) => a instanceof Float32Array);
 
 /** Multiply-adds of a convolution, whichever of its three results is asked for: outputs times terms of the forward sum. */

@@ -1,8 +1,9 @@
 /** The weight gradient by tiles: sums over tiles, position by position, which in the end become filters. */
 
+import { product } from '../../../kernels/sizes.ts';
 import { type Expr, i32, type Local, op } from '../../../kernels/wasm/assembler/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { positionsOf, product } from '../../../kernels/wasm/conv/winograd/geometry.ts';
+import { positionsOf } from '../../../kernels/wasm/conv/winograd/geometry.ts';
 import { gradientFunctions, gradientKey, gradientScratch } from '../../../kernels/wasm/conv/winograd/gradient.ts';
 import type { GradientPlan } from '../../../kernels/wasm/conv/winograd/kernel.ts';
 import { filterGradientFunction, filterGradientKey } from '../../../kernels/wasm/conv/winograd/weights.ts';

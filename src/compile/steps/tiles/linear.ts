@@ -1,8 +1,9 @@
 /** The forward convolution and the input gradient by tiles: first the filters are transformed, then chunk after chunk. */
 
+import { product } from '../../../kernels/sizes.ts';
 import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../kernels/wasm/assembler/assembler.ts';
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
-import { positionsOf, product, type TiledSizes } from '../../../kernels/wasm/conv/winograd/geometry.ts';
+import { positionsOf, type TiledSizes } from '../../../kernels/wasm/conv/winograd/geometry.ts';
 import type { LinearPlan } from '../../../kernels/wasm/conv/winograd/kernel.ts';
 import { linearFunctions, linearKey, linearScratch } from '../../../kernels/wasm/conv/winograd/linear.ts';
 import { canPoolTiles, type TilePool } from '../../../kernels/wasm/conv/winograd/output.ts';

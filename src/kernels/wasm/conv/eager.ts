@@ -1,4 +1,5 @@
 /** Eager convolution and its input gradient on WebAssembly: copy in, run the planned kernels, copy out. */
+import { product } from '../../sizes.ts';
 import type { ConvGeometry, FloatArray, Strided } from '../../types.ts';
 import type { KernelCache, KernelFunction } from '../memory/cache.ts';
 import { type LayoutKernels, layoutKernels } from '../memory/layout.ts';
@@ -8,8 +9,6 @@ import { type ConvPlan, isScattered, planForward, planInputGrad, type Stage } fr
 import { tapFunctions, tapKey, tapTable } from './taps.ts';
 import { readyLinear, runLinear } from './winograd/eager.ts';
 import { planTiles, planTilesInputGrad } from './winograd/plan.ts';
-
-const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
 interface ReadyStage {
   readonly stage: Stage;

@@ -1,4 +1,5 @@
 /** The plans of the three convolutions: sources, kernels and copies, from sizes and geometry alone. */
+import { product } from '../../sizes.ts';
 import { planPlane } from './depthwise.ts';
 import { type DotKernel, splitRow } from './dots.ts';
 import {
@@ -62,7 +63,6 @@ export interface ConvPlan {
   readonly sparse: boolean;
 }
 
-const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 type Three<T> = readonly [T, T, T];
 const three = <A, B>(list: Three<A>, f: (a: A, i: number) => B): [B, B, B] => [
   f(list[0], 0),

@@ -1,4 +1,5 @@
 /** Convolution and its gradients, which may run by tiles with bounds of their own (conv/winograd/bound.ts, row/bound.ts). */
+import { product } from '../../sizes.ts';
 import type { ConvGeometry, FloatArray, Kernels, Strided } from '../../types.ts';
 import { sizesOf } from '../conv/parts.ts';
 import type { ConvSizes } from '../conv/plan.ts';
@@ -6,7 +7,7 @@ import { filterSums, tileRoundings, tileSums } from '../conv/winograd/bound.ts';
 import { adjointSizes } from '../conv/winograd/plan.ts';
 import { patchSums, resultTerms, weightTerms, windowSums } from '../conv/winograd/row/bound.ts';
 import { isRowTiled } from '../conv/winograd/row/plan.ts';
-import { fresh, type Pair, product, type Tiled } from './pair.ts';
+import { fresh, type Pair, type Tiled } from './pair.ts';
 
 /** What convolutions by tiles may be off by in addition to the direct sum's rounding. */
 function byTiles(

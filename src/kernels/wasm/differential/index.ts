@@ -4,9 +4,10 @@
  * n · 2⁻²⁴ · Σ|terms| (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1), so sums are compared
  * against a bound made by the same operation on absolute values.
  */
+import { product } from '../../sizes.ts';
 import type { FloatArray, Kernels, Strided } from '../../types.ts';
 import { convolutions } from './conv.ts';
-import { Pair, product } from './pair.ts';
+import { Pair } from './pair.ts';
 import { softmaxes } from './softmax.ts';
 
 /** Kernels that run `tested` and `reference` side by side; results are those of `tested`. Of a family, its kernels alone. */

@@ -1,13 +1,13 @@
 /** Two sets of kernels side by side, and what rounding lets them differ by. */
+
 import { TypedgradError } from '../../../errors.ts';
 import { unary } from '../../js/elementwise.ts';
+import { product } from '../../sizes.ts';
 import type { FloatArray, Kernels, Strided } from '../../types.ts';
 
 export const EPSILON: number = 2 ** -23;
 /** Below this, float32 rounds to denormals and relative bounds do not hold. */
 export const TINY: number = 2 ** -126;
-
-export const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
 export const fresh = (y: FloatArray): FloatArray => new (y.constructor as Float32ArrayConstructor)(y.length);
 

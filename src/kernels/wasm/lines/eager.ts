@@ -1,6 +1,8 @@
 /** Eager operations along lines on WebAssembly: lines are copied in, computed and copied out, some thousand elements at a time. */
+
 import { copy } from '../../js/elementwise.ts';
 import { denseStrides } from '../../js/walk.ts';
+import { product } from '../../sizes.ts';
 import type { FloatArray, Strided } from '../../types.ts';
 import { features } from '../features.ts';
 import { type KernelCache, type KernelFunction, kernelCache } from '../memory/cache.ts';
@@ -15,8 +17,6 @@ const BLOCK = 16384;
 const WIDE_BLOCK = 2 ** 18;
 /** Fewer neighbouring lines than these are not worth a run for each of their elements. */
 const LEAST_RUN = 64;
-
-const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
 /** The elements in row-major order, and where they begin. */
 interface Dense {

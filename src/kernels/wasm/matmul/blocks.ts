@@ -1,7 +1,8 @@
 /** The blocks into which large products are split (see panels.ts), and loops over them. */
+import { product } from '../../sizes.ts';
 import { type FunctionBuilder, i32, type Local, op } from '../assembler/assembler.ts';
 import { splitOutputs } from '../conv/tile.ts';
-import { blocksOf, type MatmulSpec, product } from './spec.ts';
+import { blocksOf, type MatmulSpec } from './spec.ts';
 import { ROUND } from './tile.ts';
 
 /** Columns of a panel: two vectors, the widest tile's. */

@@ -4,19 +4,10 @@
  *
  *   for each tile of rows:  for each tile of columns of the block (whose part of b stays in the first-level cache)
  */
+import { product } from '../../sizes.ts';
 import { type FunctionBuilder, i32, type Local } from '../assembler/assembler.ts';
 import { splitOutputs, tileVectors } from '../conv/tile.ts';
-import {
-  blocksOf,
-  digit,
-  eachSize,
-  type Lowering,
-  type MatmulSpec,
-  offset,
-  product,
-  type TaskParams,
-  toBatch,
-} from './spec.ts';
+import { blocksOf, digit, eachSize, type Lowering, type MatmulSpec, offset, type TaskParams, toBatch } from './spec.ts';
 import { coverExactly, FIRST, type Functions, LAST, type ProductTile, productTile, ROUND } from './tile.ts';
 
 /** Multiply-adds of a unit, about 5 µs: many enough that handing it out costs nothing. */

@@ -1,17 +1,8 @@
 /** Units of products of rows with rows: blocks of rows and columns, and chunks of long sums where y is small. */
+import { product } from '../../sizes.ts';
 import { type FunctionBuilder, i32, op, select } from '../assembler/assembler.ts';
 import { type DotProducts, dotSums, finishSums } from './dots.ts';
-import {
-  blocksOf,
-  digit,
-  eachSize,
-  type Lowering,
-  type MatmulSpec,
-  offset,
-  product,
-  type TaskParams,
-  toBatch,
-} from './spec.ts';
+import { blocksOf, digit, eachSize, type Lowering, type MatmulSpec, offset, type TaskParams, toBatch } from './spec.ts';
 import type { Functions } from './tile.ts';
 
 /** Floats of a block of the sum: ten rows of b are 20 KB then, and stay in the first-level cache. */

@@ -2,12 +2,13 @@
  * Matrix products of eager calls: both operands are written to scratch memory, as they lie where that is compact, and
  * the plan's units run on them one after the other.
  */
+import { product } from '../../sizes.ts';
 import type { FloatArray, Strided } from '../../types.ts';
 import { features } from '../features.ts';
 import type { KernelCache, KernelFunction } from '../memory/cache.ts';
 import { writeStrided } from '../memory/transfer.ts';
 import { type MatmulPlan, planMatmul } from './plan.ts';
-import { type MatmulSpec, type Operand, product } from './spec.ts';
+import type { MatmulSpec, Operand } from './spec.ts';
 
 /** An operand on its way to scratch memory. */
 interface Placed {

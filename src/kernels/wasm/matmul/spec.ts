@@ -2,6 +2,7 @@
  * What a matrix product is, and what its algorithms share: blocks of rows and columns, and a unit of work's way from
  * its number to its addresses. Distances are in floats, addresses in bytes.
  */
+import { product } from '../../sizes.ts';
 import { type Expr, type FunctionBuilder, i32, type Local, op } from '../assembler/assembler.ts';
 import type { Functions, MatmulEpilogue } from './tile.ts';
 
@@ -44,8 +45,6 @@ export interface Lowering {
     readonly emit: (f: FunctionBuilder, params: TaskParams, functions: Functions) => void;
   }[];
 }
-
-export const product = (list: readonly number[]): number => list.reduce((p, q) => p * q, 1);
 
 /** Near-equal blocks of at most `most`, each a multiple of `grain` but the last. */
 export function blocksOf(total: number, most: number, grain: number): { size: number; count: number; last: number } {

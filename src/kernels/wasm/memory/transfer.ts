@@ -1,9 +1,9 @@
 /** Strided tensors into kernel memory: dense ones in one copy, others gathered on the way. */
+
 import { copy } from '../../js/elementwise.ts';
+import { product } from '../../sizes.ts';
 import type { Strided } from '../../types.ts';
 import type { KernelMemory } from './memory.ts';
-
-const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
 /** Is the view its elements in row-major order, one after the other? */
 export function isDense(x: Pick<Strided, 'shape' | 'strides'>): boolean {

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { product } from '../../../../src/kernels/sizes.ts';
 import { features } from '../../../../src/kernels/wasm/features.ts';
 import { type Algorithm, chooseAlgorithm, normalized, planMatmul } from '../../../../src/kernels/wasm/matmul/plan.ts';
-import { type MatmulSpec, product } from '../../../../src/kernels/wasm/matmul/spec.ts';
+import type { MatmulSpec } from '../../../../src/kernels/wasm/matmul/spec.ts';
 import { KernelCache, type KernelFunction } from '../../../../src/kernels/wasm/memory/cache.ts';
 import { KernelMemory } from '../../../../src/kernels/wasm/memory/memory.ts';
 import { AWKWARD, Random } from '../random.ts';

@@ -20,9 +20,8 @@
  * Source: Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", 2016; Barabasz, Anderson, Soodhalter & Gregg,
  * "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks", 2020.
  */
+import { product } from '../../../sizes.ts';
 import type { ConvGeometry, Kernels, Strided } from '../../../types.ts';
-
-const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
 type Convolutions = Pick<Kernels, 'conv' | 'convWeightGrad'>;
 type Floats = Float32Array | Float64Array;

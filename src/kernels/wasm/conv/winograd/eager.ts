@@ -1,9 +1,10 @@
 /** Eager convolutions by tiles: copy in, run the chunks, copy out, unless a result is not finite. */
+import { product } from '../../../sizes.ts';
 import type { FloatArray, Strided } from '../../../types.ts';
 import type { KernelCache, KernelFunction } from '../../memory/cache.ts';
 import { layoutKernels } from '../../memory/layout.ts';
 import { narrowFirst, writeStrided } from '../../memory/transfer.ts';
-import { positionsOf, product, type Unit, unitsOf } from './geometry.ts';
+import { positionsOf, type Unit, unitsOf } from './geometry.ts';
 import { gradientFunctions, gradientKey, gradientScratch } from './gradient.ts';
 import type { GradientPlan, LinearPlan } from './kernel.ts';
 import { linearFunctions, linearKey, linearScratch } from './linear.ts';

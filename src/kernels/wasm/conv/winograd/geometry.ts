@@ -45,8 +45,6 @@ export interface Planes {
   readonly image: number;
 }
 
-export const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
-
 /** Places of the transformed domain: what a patch becomes. */
 export const positionsOf = (tileDepth: TileDepth): number => (tileDepth === 2 ? 64 : 16);
 

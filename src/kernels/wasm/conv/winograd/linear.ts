@@ -6,6 +6,7 @@
  * The product is the row kernel of the direct convolution (../taps.ts) with the positions one after the other. As soon as
  * the sums of a few outputs are complete they are transformed back, while they are in the cache.
  */
+import { product } from '../../../sizes.ts';
 import { FunctionBuilder, i32, type Local, op } from '../../assembler/assembler.ts';
 import { emitZeros } from '../../conductor.ts';
 import { advanceOperands, chainKey, operandPointers } from '../chain.ts';
@@ -18,7 +19,6 @@ import {
   layerTiles,
   oddLines,
   positionsOf,
-  product,
   sizesKey,
   type TiledSizes,
   tileColumns,

@@ -2,6 +2,7 @@
  * Which convolutions are done by minimal filtering, in which chunks, and how they become units of work. All of it depends
  * on sizes alone.
  */
+import { product } from '../../../sizes.ts';
 import type { ConvSizes } from '../plan.ts';
 import type { AxisSizes } from '../rows.ts';
 import { splitOutputs } from '../tile.ts';
@@ -10,7 +11,6 @@ import {
   flatLength,
   oddLines,
   positionsOf,
-  product,
   type TileDepth,
   type TiledSizes,
   tileColumns,

@@ -1,6 +1,7 @@
 /** Convolutions by tiles, whether or not they would be chosen, against the reference kernels in float64. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { jsKernels } from '../../../../../src/kernels/js/index.ts';
+import { product } from '../../../../../src/kernels/sizes.ts';
 import type { Strided } from '../../../../../src/kernels/types.ts';
 import { isFused, sizesOf } from '../../../../../src/kernels/wasm/conv/parts.ts';
 import { filterSums, tileRoundings, tileSums } from '../../../../../src/kernels/wasm/conv/winograd/bound.ts';
@@ -25,11 +26,10 @@ import {
   anyChunk,
   type Config,
   expectWithin,
-  forSeeds,
   magnitudes,
-  product,
   ROUNDOFF,
   TINY,
+  testBounds,
   testNotFinite,
   wide,
   withRelaxed,
@@ -155,16 +155,7 @@ function agree(
 describe.each([true, false])('convolutions by tiles, relaxed SIMD %s', (relaxed) => {
   afterEach(() => forceFeatures({}));
 
-  it('are within the stated bound of the exact result', () =>
-    withRelaxed(relaxed, () => forSeeds(40, (random) => agree(random, configuration(random)))));
-
-  it('are so for denormal numbers and numbers of very different size', () =>
-    withRelaxed(relaxed, () =>
-      forSeeds(15, (random) => {
-        const scale = [1e-42, 1e-39, 1e-20, 1, 1, 1e15];
-        agree(random, configuration(random), () => (2 * random.next() - 1) * random.pick(scale));
-      }),
-    ));
+  testBounds(relaxed, (random, value) => agree(random, configuration(random), value), [40, 15]);
 
   it('handle every width, and every count of outputs and channels', () =>
     withRelaxed(relaxed, () => {

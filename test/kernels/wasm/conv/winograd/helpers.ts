@@ -2,13 +2,13 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { jsKernels } from '../../../../../src/kernels/js/index.ts';
+import { product } from '../../../../../src/kernels/sizes.ts';
 import type { ConvGeometry, Strided } from '../../../../../src/kernels/types.ts';
 import type { Chunk } from '../../../../../src/kernels/wasm/conv/winograd/geometry.ts';
 import { forceFeatures } from '../../../../../src/kernels/wasm/features.ts';
 import { createWasmKernels } from '../../../../../src/kernels/wasm/index.ts';
 import { Random } from '../../random.ts';
 
-export const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 /** Half a unit in the last place of 1 in float32. */
 export const ROUNDOFF: number = 2 ** -24;
 /** The smallest normal float32. */
@@ -65,13 +65,31 @@ export const withRelaxed = (relaxed: boolean, body: () => void): void => {
 };
 
 /** Checks a property of many random sources. */
-export const forSeeds = (numRuns: number, body: (random: Random) => void): void =>
+const forSeeds = (numRuns: number, body: (random: Random) => void): void =>
   fc.assert(
     fc.property(fc.integer(), (seed) => {
       body(new Random(seed));
     }),
     { numRuns },
   );
+
+/** Tests that `agree`, which draws a configuration and checks its results, holds for ordinary numbers and for awkward ones. */
+export function testBounds(
+  relaxed: boolean,
+  agree: (random: Random, value?: () => number) => void,
+  [ordinary, awkward]: readonly [number, number],
+): void {
+  it('are within the stated bound of the exact result', () =>
+    withRelaxed(relaxed, () => forSeeds(ordinary, (random) => agree(random))));
+
+  it('are so for denormal numbers and numbers of very different size', () =>
+    withRelaxed(relaxed, () =>
+      forSeeds(awkward, (random) => {
+        const scale = [1e-42, 1e-39, 1e-20, 1, 1, 1e15];
+        agree(random, () => (2 * random.next() - 1) * random.pick(scale));
+      }),
+    ));
+}
 
 /** Tests that one number that is not finite reaches what the definition says, through kernels as they are chosen. */
 export function testNotFinite({ x, w, y, geometry }: Config): void {

@@ -1,6 +1,7 @@
 /** Convolutions whose filters extend along rows alone: how they are cut into chunks, and what they cost. */
+import { product } from '../../../../sizes.ts';
 import type { ConvSizes } from '../../plan.ts';
-import { type Chunk, product, type TiledSizes, unitsOf } from '../geometry.ts';
+import { type Chunk, type TiledSizes, unitsOf } from '../geometry.ts';
 import type { GradientPlan, LinearPlan } from '../kernel.ts';
 import { bandsOf, PANEL, products, round4, rowOf, rowTiles } from './geometry.ts';
 import { productPlaces, quarterFloats } from './gradient.ts';
