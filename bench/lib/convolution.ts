@@ -1,15 +1,10 @@
 /** Convolution kernels as a compiled program would use them: planned buffers filled once, only the kernels timed. */
 import type { ConvGeometry } from '../../src/kernels/types.ts';
 import { dotFunctions, dotKey, dotTable } from '../../src/kernels/wasm/conv/dots.ts';
-import {
-  type ConvPlan,
-  type ConvSizes,
-  planForward,
-  planInputGrad,
-  planWeightGrad,
-} from '../../src/kernels/wasm/conv/plan.ts';
+import { type ConvPlan, type ConvSizes, planForward, planInputGrad } from '../../src/kernels/wasm/conv/plan.ts';
 import type { AxisSizes } from '../../src/kernels/wasm/conv/rows.ts';
 import { tapFunctions, tapKey, tapTable } from '../../src/kernels/wasm/conv/taps.ts';
+import { planWeightGrad } from '../../src/kernels/wasm/conv/weight-plan.ts';
 import { readyGradient, readyLinear } from '../../src/kernels/wasm/conv/winograd/eager.ts';
 import { positionsOf } from '../../src/kernels/wasm/conv/winograd/geometry.ts';
 import { gradientScratch } from '../../src/kernels/wasm/conv/winograd/gradient.ts';

@@ -4,7 +4,8 @@ import { type Expr, type FunctionBuilder, i32, type Local, op } from '../../../k
 import { emitZeros, placeAt, type Task } from '../../../kernels/wasm/conductor.ts';
 import { dotFunctions, dotKey, dotRows, dotTable } from '../../../kernels/wasm/conv/dots.ts';
 import { sizesOf } from '../../../kernels/wasm/conv/parts.ts';
-import { type ConvSizes, planWeightGrad, type WeightPlan, weightParts } from '../../../kernels/wasm/conv/plan.ts';
+import type { ConvSizes } from '../../../kernels/wasm/conv/plan.ts';
+import { planWeightGrad, type WeightPlan, weightParts } from '../../../kernels/wasm/conv/weight-plan.ts';
 import { features } from '../../../kernels/wasm/features.ts';
 import { layoutModule } from '../../../kernels/wasm/memory/layout.ts';
 import { sizeOf } from '../../../tensor/shape.ts';

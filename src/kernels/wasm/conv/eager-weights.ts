@@ -5,7 +5,7 @@ import { layoutKernels } from '../memory/layout.ts';
 import { narrowFirst, writeStrided } from '../memory/transfer.ts';
 import { dotFunctions, dotKey, dotTable } from './dots.ts';
 import { copyPiece, isFused, keyOf, pack, sizesOf } from './parts.ts';
-import { planWeightGrad, type WeightPlan, weightParts } from './plan.ts';
+import { planWeightGrad, type WeightPlan, weightParts } from './weight-plan.ts';
 import { readyGradient, runGradient } from './winograd/eager.ts';
 import { planTilesWeightGrad } from './winograd/plan.ts';
 

@@ -4,8 +4,9 @@ import { features } from '../features.ts';
 import type { KernelCache } from '../memory/cache.ts';
 import type { LayoutKernels } from '../memory/layout.ts';
 import { writeStrided } from '../memory/transfer.ts';
-import type { ConvPlan, ConvSizes, WeightPlan } from './plan.ts';
+import type { ConvPlan, ConvSizes } from './plan.ts';
 import type { AxisSizes, Piece } from './rows.ts';
+import type { WeightPlan } from './weight-plan.ts';
 
 /** Sizes within a group, missing leading spatial axes being 1. */
 export function sizesOf(
